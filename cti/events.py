@@ -1,0 +1,311 @@
+"""What the product says happened: domain events, in the past tense.
+
+They come out of the call board and the seats, carry our own 64-bit identifiers, and are what feeds, the call journal, recordings
+and links listen to. `at` is UTC seconds since the Unix epoch by the PBX's clock (None: unknown, never a guess). Every event names
+its business unit and PBX. `WIRE` is the name on the bus, in webhooks and in journals; `VERSION` changes when a field changes meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from cti.pbx_events import OfferResult, TransferKind
+
+
+class Direction(StrEnum):
+    """Where a call came from, seen from the centre."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+
+
+class Outcome(StrEnum):
+    """How a call ended (house glossary: Call.outcome)."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    ENDED_IN_MENU = "ended_in_menu"
+    VOICEMAIL = "voicemail"
+    CALLBACK_REQUESTED = "callback_requested"
+    CLOSED = "closed"
+
+
+class EntryOutcome(StrEnum):
+    """How a wait in a queue ended (house glossary: QueueEntry.outcome)."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    TIMED_OUT = "timed_out"
+    OVERFLOWED = "overflowed"
+    CALLBACK = "callback"
+    LEFT_BY_KEY = "left_by_key"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """Something that happened in the centre."""
+
+    WIRE: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+
+    unit_id: int
+    pbx_id: int
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent(DomainEvent):
+    """Something that happened to a call."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(CallEvent):
+    """A call exists. `caller` is the calling number as the PBX sent it, "" = withheld; `dialed` the number called."""
+
+    WIRE: ClassVar[str] = "call.started"
+    direction: Direction
+    caller: str
+    caller_name: str
+    dialed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQueued(CallEvent):
+    """The call began to wait in a queue."""
+
+    WIRE: ClassVar[str] = "call.queued"
+    entry_id: int
+    queue: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLeftQueue(CallEvent):
+    """The wait is over."""
+
+    WIRE: ClassVar[str] = "call.left_queue"
+    entry_id: int
+    queue: str
+    outcome: EntryOutcome
+    wait_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffered(CallEvent):
+    """A seat's phone is being rung for this call: the moment of the screen-pop."""
+
+    WIRE: ClassVar[str] = "call.offered"
+    offer_id: int
+    extension: str
+    queue: str  # "" for a direct call
+    caller: str
+    caller_name: str
+    direction: Direction
+    waited_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferEnded(CallEvent):
+    """The ringing of one seat is over."""
+
+    WIRE: ClassVar[str] = "call.offer_ended"
+    offer_id: int
+    extension: str
+    queue: str
+    result: OfferResult
+    rang_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(CallEvent):
+    """A seat and the other party hear one another."""
+
+    WIRE: ClassVar[str] = "call.answered"
+    extension: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(CallEvent):
+    """The seat put the other party on hold."""
+
+    WIRE: ClassVar[str] = "call.held"
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResumed(CallEvent):
+    """The seat took the other party back."""
+
+    WIRE: ClassVar[str] = "call.resumed"
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred(CallEvent):
+    """The call was passed on."""
+
+    WIRE: ClassVar[str] = "call.transferred"
+    kind: TransferKind
+    by: str
+    to: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatLeftCall(CallEvent):
+    """A seat's part in the call is over; `hung_up_by_seat` tells who ended it, None where unknown."""
+
+    WIRE: ClassVar[str] = "call.seat_left"
+    extension: str
+    queue: str
+    talked: bool
+    hung_up_by_seat: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingBegan(CallEvent):
+    """The call is being recorded into `file` (the PBX's name)."""
+
+    WIRE: ClassVar[str] = "call.recording_began"
+    file: str
+
+
+# -------------------------------------------------------------------------------------------------- the finished call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegFact:
+    """One party's connection, finished."""
+
+    leg_id: int
+    pbx_leg_id: str
+    party: str
+    endpoint: str
+    number: str
+    started_at: float | None
+    rang_at: float | None
+    answered_at: float | None
+    ended_at: float | None
+    hangup_cause: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferFact:
+    """One seat rung for one queue entry, finished."""
+
+    offer_id: int
+    extension: str
+    started_at: float | None
+    ended_at: float | None
+    result: OfferResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFact:
+    """One wait in a queue, finished. `wait_s` counts from joining to the answer, or to leaving."""
+
+    entry_id: int
+    queue: str
+    joined_at: float | None
+    left_at: float | None
+    wait_s: float | None
+    outcome: EntryOutcome
+    offers: tuple[OfferFact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFact:
+    """Who talked with whom from when to when, and how long of it on hold. Seconds."""
+
+    segment_id: int
+    leg_a: int
+    leg_b: int
+    extension: str  # the seat in it, "" if none
+    queue: str
+    started_at: float | None
+    ended_at: float | None
+    talk_s: float
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFact:
+    """One passing-on."""
+
+    kind: TransferKind
+    by: str
+    to: str
+    result: str  # completed, failed, cancelled
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFact:
+    """A finished call with all its parts: what goes into the books, once."""
+
+    unit_id: int
+    pbx_id: int
+    epoch: str
+    pbx_call_id: str
+    call_id: int
+    direction: Direction
+    caller: str
+    caller_name: str
+    dialed: str
+    started_at: float | None
+    answered_at: float | None
+    ended_at: float | None
+    outcome: Outcome
+    recording_file: str
+    legs: tuple[LegFact, ...]
+    entries: tuple[EntryFact, ...]
+    segments: tuple[SegmentFact, ...]
+    transfers: tuple[TransferFact, ...]
+    unobserved: bool = False  # ended while nobody listened; its times may be incomplete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(CallEvent):
+    """The call is over; `fact` is everything that is known of it."""
+
+    WIRE: ClassVar[str] = "call.ended"
+    fact: CallFact
+
+
+# --------------------------------------------------------------------------------------------------------- phones, links
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRegistered(DomainEvent):
+    """The phone of an extension can be rung."""
+
+    WIRE: ClassVar[str] = "phone.registered"
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneLost(DomainEvent):
+    """The phone of an extension can't be rung."""
+
+    WIRE: ClassVar[str] = "phone.lost"
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxLinkChanged(DomainEvent):
+    """The control link to the PBX came up or went down."""
+
+    WIRE: ClassVar[str] = "pbx.link"
+    up: bool
+    why: str

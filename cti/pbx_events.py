@@ -1,0 +1,319 @@
+"""What a PBX driver may say: the contract of every driver, in neutral words.
+
+A driver translates its PBX's own language into these events and hands them on in the order in which they came. They are
+facts about legs, queues, offers and phones; nothing here knows of Asterisk, of a seat or of a customer. `at` is the PBX's own
+clock in seconds since the Unix epoch, or None where the PBX did not say. `call` and `leg` are the PBX's own identifiers:
+unique only together with the PBX and its boot epoch, which the board that receives them adds.
+
+Order is not promised: a PBX may tell of an answer before it tells of the ringing. Receivers key by identifier, never by order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Party(StrEnum):
+    """Who is at the far end of a leg."""
+
+    SEAT = "seat"
+    TRUNK = "trunk"
+    SYSTEM = "system"  # an announcement, a conference room, one half of a pair inside the PBX
+
+
+class OfferResult(StrEnum):
+    """How ringing one seat for one queue entry ended (house glossary: Offer.result)."""
+
+    ANSWERED = "answered"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    CALLER_LEFT = "caller_left"
+    FAILED = "failed"
+
+
+class TransferKind(StrEnum):
+    """How a call was passed on."""
+
+    BLIND = "blind"
+    ATTENDED = "attended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The far end of a leg: `name` is an extension for a seat, the trunk's name for a trunk."""
+
+    party: Party
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxEvent:
+    """A fact told by a PBX."""
+
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted(PbxEvent):
+    """The PBX is up; `epoch` changes with every start of the PBX, so that its identifiers can be told apart for ever."""
+
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUp(PbxEvent):
+    """The driver hears the PBX (again)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDown(PbxEvent):
+    """The driver no longer hears the PBX. Calls go on; what is shown is the last known state."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegStarted(PbxEvent):
+    """A leg exists. `number` is its party's number as the PBX sent it ("" = withheld); `dialed` what it called, if anything.
+
+    `inward` is True for a leg that entered the PBX from its party (a caller), False for one the PBX created towards its party.
+    """
+
+    call: str
+    leg: str
+    endpoint: Endpoint
+    number: str
+    name: str
+    dialed: str
+    inward: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegNamed(PbxEvent):
+    """The number or name of a leg's party became known or changed."""
+
+    leg: str
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRinging(PbxEvent):
+    """The party of this leg is being alerted."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegAnswered(PbxEvent):
+    """The party of this leg picked up (or the PBX did, for an inward leg)."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegJoined(PbxEvent):
+    """The leg entered a bridge, where it hears whoever else is in it."""
+
+    leg: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegParted(PbxEvent):
+    """The leg left a bridge."""
+
+    leg: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegHeld(PbxEvent):
+    """This leg's party put the other side on hold."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegResumed(PbxEvent):
+    """This leg's party took the other side back from hold."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded(PbxEvent):
+    """The leg is gone. `cause` is the Q.850 cause (0 = none given), `sip` the SIP status where the PBX says it."""
+
+    leg: str
+    cause: int
+    sip: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegHungUpBy(PbxEvent):
+    """The party of this leg asked for the end (it hung up first)."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMerged(PbxEvent):
+    """The PBX now counts this leg to another of its calls."""
+
+    leg: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueJoined(PbxEvent):
+    """A leg began to wait in a queue at `position` (1 = first)."""
+
+    leg: str
+    queue: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueAbandoned(PbxEvent):
+    """The wait ended without an answer. A time-out of the queue says this too: only the leg's own end tells that the caller left."""
+
+    leg: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLeft(PbxEvent):
+    """A leg no longer waits in a queue, for whatever reason."""
+
+    leg: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferStarted(PbxEvent):
+    """The queue rings one seat (`offer_leg`, at `extension`) for the waiting `leg`."""
+
+    leg: str
+    offer_leg: str
+    queue: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferAnswered(PbxEvent):
+    """The seat took the offer."""
+
+    leg: str
+    offer_leg: str
+    queue: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferMissed(PbxEvent):
+    """The queue stopped ringing this seat without an answer; why is told by the offer leg's end."""
+
+    leg: str
+    offer_leg: str
+    queue: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transferred(PbxEvent):
+    """`by` passed its party on. For a blind transfer `to` is what was dialled; for an attended one the leg now talked to."""
+
+    kind: TransferKind
+    by: str
+    party: str
+    to: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(PbxEvent):
+    """The sound of this leg and of whoever it hears is written; `file` is the PBX's name for it without directory ("" = unknown)."""
+
+    leg: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopped(PbxEvent):
+    """Nothing more is written."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneSeen(PbxEvent):
+    """The phone of an extension registered (or was found registered), or went away."""
+
+    extension: str
+    registered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberSeen(PbxEvent):
+    """How a queue sees one of its members now."""
+
+    queue: str
+    extension: str
+    present: bool
+    paused: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(PbxEvent):
+    """The dialplan said something of its own: a survey's answer, a wish to be called back. Keys are the dialplan's."""
+
+    leg: str
+    kind: str
+    fields: tuple[tuple[str, str], ...]
+
+
+# ---------------------------------------------------------------------------------------------------------------- snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegNow:
+    """A leg found alive in a snapshot. `started_at` and `answered_at` are PBX clock seconds, None where the PBX can't say."""
+
+    call: str
+    leg: str
+    endpoint: Endpoint
+    number: str
+    name: str
+    dialed: str
+    inward: bool
+    ringing: bool
+    up: bool
+    bridge: str
+    started_at: float | None
+    answered_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitNow:
+    """A leg found waiting in a queue for `wait_s` seconds."""
+
+    leg: str
+    queue: str
+    position: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything a PBX can say of the present moment, taken while its events are being kept back."""
+
+    at: float | None
+    epoch: str
+    legs: tuple[LegNow, ...]
+    waits: tuple[WaitNow, ...]
+    members: tuple[MemberSeen, ...]
+    phones: tuple[PhoneSeen, ...]

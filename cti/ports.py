@@ -1,0 +1,106 @@
+"""The doors through which telephony leaves the process: the PBX driver's contract.
+
+A driver is told what to do with commands and answers whether the PBX took them; it never changes any state of ours. State
+moves only when the PBX says so, through the events that `run` yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Protocol
+
+from cti.pbx_events import PbxEvent, Snapshot
+
+
+class Capability(Flag):
+    """What a PBX and its line can do. Screens offer nothing that is missing here."""
+
+    QUEUES = auto()
+    RECORDING = auto()
+    ORIGINATE = auto()
+    HANG_UP = auto()
+    HOLD = auto()
+    TRANSFER = auto()
+    PROVISION = auto()
+    BROWSER_PHONE = auto()
+
+
+class PbxRefused(Exception):
+    """The PBX said no; `say` is its reason in one sentence."""
+
+    def __init__(self, say: str) -> None:
+        super().__init__(say)
+        self.say = say
+
+
+class PbxUnreachable(PbxRefused):
+    """The PBX can't be heard just now; the command was not carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A seat that takes calls of a queue, and whether it may be offered one now. `reason` is shown by the PBX's own tools."""
+
+    queue: str
+    extension: str
+    name: str
+    penalty: int = 0
+    paused: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Events that came together, and the journal position after them (opaque; "" where nothing is journalled)."""
+
+    events: Sequence[PbxEvent]
+    position: str
+    rebuilt: bool = False  # read back from the journal, not heard live
+
+
+class PbxDriver(Protocol):
+    """A line to one PBX. One reader, one writer; all commands raise PbxRefused or PbxUnreachable."""
+
+    @property
+    def capabilities(self) -> Capability: ...
+
+    def run(self) -> AsyncIterator[Batch]:
+        """Yield everything the PBX says, for ever; the only loop with I/O. Reconnects by itself, saying LinkDown and LinkUp.
+
+        After every LinkUp the receiver takes `snapshot()`; events that come meanwhile are yielded afterwards.
+        """
+        ...
+
+    async def snapshot(self) -> Snapshot: ...
+
+    async def set_members(self, members: Sequence[Member]) -> None:
+        """Make the PBX's queues have exactly these members (idempotent: adds, removes, pauses what differs)."""
+        ...
+
+    async def put_member(self, member: Member) -> None:
+        """Add the member, or change its pause and reason where it is there already."""
+        ...
+
+    async def drop_member(self, queue: str, extension: str) -> None: ...
+
+    async def hang_up(self, leg: str) -> None: ...
+
+    async def originate(self, *, extension: str, number: str, caller_id: str, leg: str) -> None:
+        """Ring `extension`; when it answers, dial `number`. `leg` becomes the identifier of the seat's leg, so a retry is harmless."""
+        ...
+
+    async def set_phone_secret(self, extension: str, secret: str) -> None:
+        """Let the phone of `extension` register with this secret only, from now on, across restarts of the PBX."""
+        ...
+
+    async def heartbeat(self, alive: bool) -> None:
+        """Tell the PBX that we watch (or stop watching), so that its own guard of wrap-up knows whether someone will lift it."""
+        ...
+
+    async def reload(self) -> None:
+        """Take over changed configuration without touching live calls."""
+        ...
+
+    async def close(self) -> None: ...
