@@ -1,0 +1,12 @@
+"""Every table of every package, in one place: what the migrations compare the database with."""
+
+from __future__ import annotations
+
+import crm_core.entities.org
+import crm_core.entities.people
+import cti.storage
+import recordings.storage
+from crm_core.kernel.db import Base
+
+METADATA = Base.metadata
+PACKAGES = (crm_core.entities.org, crm_core.entities.people, cti.storage, recordings.storage)

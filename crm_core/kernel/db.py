@@ -1,0 +1,106 @@
+"""The database door: one engine, SQLite (WAL) or PostgreSQL, and the columns every row has.
+
+A service opens `Database.begin()`, writes its rows and audit in that one transaction, and publishes after it. Nothing here knows
+any table by name. Lists and hot paths use Core statements on the mapped tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import BigInteger, Engine, Float, Integer, MetaData, String, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit identifier or foreign key; SQLite's INTEGER is 64 bits wide and the one type its rowid may alias."""
+Instant = Float(53)
+"""UTC seconds since the Unix epoch, as a double (microseconds until the year 2255)."""
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """All tables; each package adds its own."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UnitRow(Base):
+    """A row of a business: its identifier, and the business unit it belongs to."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    unit_id: Mapped[int] = mapped_column(Id, nullable=False)
+
+
+def text(length: int, **kw: Any) -> Mapped[str]:
+    """A text column that is never null: "" means nothing is known."""
+    return mapped_column(String(length), nullable=False, default="", server_default="", **kw)
+
+
+def instant(**kw: Any) -> Mapped[float | None]:
+    """An instant that may be unknown."""
+    return mapped_column(Instant, nullable=True, **kw)
+
+
+class Database:
+    """An engine and its transactions. On SQLite writers take turns in here, so that none ever meets a locked database."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self.engine: AsyncEngine = create_async_engine(url)
+            event.listen(self.engine.sync_engine, "connect", _sqlite_pragmas)
+        else:
+            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        self._writer = asyncio.Lock() if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes: committed when the block ends, rolled back when it raises."""
+        if self._writer is None:
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        async with self._writer, self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection to read with."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+        "temp_store=MEMORY",
+        "mmap_size=268435456",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def sync_engine_of(database: Database) -> Engine:
+    """The synchronous face of the engine, for migrations."""
+    return database.engine.sync_engine

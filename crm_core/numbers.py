@@ -1,0 +1,134 @@
+"""Telephone numbers: read however written, told apart (outside, internal, withheld), shown whole or masked, with place and carrier.
+
+Pure. A number's `key` is what the same number always turns into: E.164 for real ones, the bare digits for what is none. Facts come
+from the phonenumbers package (ITU E.164 plans). Nothing here knows customers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+
+WITHHELD = frozenset({"", "anonymous", "unknown", "<unknown>", "restricted", "unavailable", "private", "withheld", "asterisk"})
+_DIGITS = re.compile(r"\D+")
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９＋－（）　", "0123456789+-() ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRules:
+    """How numbers are written here. `extensions` matches inside numbers; `prefixes` are put before numbers to dial out."""
+
+    home_region: str = "CN"
+    area_code: str = ""
+    extensions: str = r"[1-8]\d{2,4}"
+    prefixes: tuple[str, ...] = ("9",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number, understood. `kind` is outside, internal, withheld or odd (has digits, but is no number of any plan)."""
+
+    kind: str
+    key: str
+    national: str  # as people of the home region write it
+
+
+NONE = Number(kind="withheld", key="", national="")
+
+
+@lru_cache(maxsize=65536)
+def read(raw: str, rules: NumberRules) -> Number:
+    """Understand a number as a PBX or a person writes it. Never raises: what can't be understood is odd or withheld."""
+    text = raw.strip().translate(_FULL_WIDTH)
+    if text.lower().startswith(("sip:", "sips:", "tel:")):
+        text = text.split(":", 1)[1].split(";", 1)[0].split("@", 1)[0]
+    if text.lower() in WITHHELD:
+        return NONE
+    bare = _DIGITS.sub("", text)
+    if not bare:
+        return NONE
+    plus = "+" in text[:2]
+    if not plus and re.fullmatch(rules.extensions, bare):
+        return Number(kind="internal", key=bare, national=bare)
+    for candidate in _candidates(text, bare, plus, rules):
+        found = _parse(candidate, rules.home_region)
+        if found is not None:
+            return found
+    return Number(kind="odd", key=bare[:40], national=bare[:40])
+
+
+def _candidates(text: str, bare: str, plus: bool, rules: NumberRules) -> list[str]:
+    """Readings of the same digits, the likeliest first."""
+    if plus:
+        return ["+" + bare]
+    found = [text if len(text) < 40 else bare]
+    if bare.startswith("00"):
+        found.append("+" + bare[2:])
+    found += [bare[len(p) :] for p in rules.prefixes if bare.startswith(p) and len(bare) > len(p) + 6]
+    found.append("+" + bare)
+    if rules.area_code and len(bare) in (7, 8):
+        found.insert(0, rules.area_code + bare)
+    if bare.startswith("0") and len(bare) == 12 and bare[1] == "1":  # a mobile with the old long-distance 0 before it
+        found.insert(0, bare[1:])
+    return found
+
+
+def _parse(candidate: str, region: str) -> Number | None:
+    try:
+        parsed = phonenumbers.parse(candidate, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(parsed):
+        return None
+    parsed.extension = None
+    national = phonenumbers.format_number(
+        parsed,
+        phonenumbers.PhoneNumberFormat.NATIONAL
+        if phonenumbers.region_code_for_number(parsed) == region
+        else phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+    )
+    key = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return Number(kind="outside", key=key, national=national.replace(" ", "").replace("-", "") if region == "CN" else national)
+
+
+def mask(shown: str) -> str:
+    """A number with its middle hidden: 13812341234 → 138****1234; short ones keep only their last two digits."""
+    bare = "".join(ch for ch in shown if ch.isdigit() or ch == "+")
+    if len(bare) >= 10:
+        return f"{bare[:-8]}****{bare[-4:]}"
+    if len(bare) >= 7:
+        return f"****{bare[-4:]}"
+    return f"****{bare[-2:]}" if bare else ""
+
+
+@lru_cache(maxsize=16384)
+def place_of(key: str, lang: str) -> str:
+    """Where a number belongs, in the language asked for ("" = not known). Slow the first time: loads the place tables."""
+    if not key.startswith("+"):
+        return ""
+    from phonenumbers import geocoder
+
+    return geocoder.description_for_number(phonenumbers.parse(key), lang)
+
+
+@lru_cache(maxsize=16384)
+def carrier_of(key: str, lang: str) -> str:
+    """The carrier a mobile number was given out by ("" = not known)."""
+    if not key.startswith("+"):
+        return ""
+    from phonenumbers import carrier
+
+    return carrier.name_for_number(phonenumbers.parse(key), lang)
+
+
+def kind_of(key: str) -> str:
+    """mobile, landline or other."""
+    if not key.startswith("+"):
+        return "other"
+    found = phonenumbers.number_type(phonenumbers.parse(key))
+    if found in (phonenumbers.PhoneNumberType.MOBILE,):
+        return "mobile"
+    return "landline" if found == phonenumbers.PhoneNumberType.FIXED_LINE else "other"
