@@ -1,8 +1,8 @@
 """The bus: how one part of the program hears what another part did. Here the contract and the bus of a single process.
 
 It carries events that already happened (frozen dataclasses) under topics that name their business unit and PBX, as in
-`unit.<id>.pbx.<id>.call.offered`. It is not a queue and not a store: nobody's work waits for a subscriber, nothing is kept,
-and who must not miss anything reads the journal or the database. The bus between processes is `redis_bus`.
+`unit.<id>.pbx.<id>.call.offered`. It is not a queue and not a store: nobody's work waits for a subscriber, nothing is
+kept, and who must not miss anything reads the journal or the database. The bus between processes is `redis_bus`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BusRejoined:
-    """This process hears the others again after a break; what they said meanwhile is lost. Published under `bus.rejoined`."""
+    """This process hears the others again after a break.
+
+    What they said meanwhile is lost. Published under `bus.rejoined`.
+    """
 
     away_s: float
 
@@ -57,16 +60,17 @@ class Bus(Protocol):
     def publish(self, topic: str, event: object) -> None:
         """Hand the event to all subscribers. A plain call: sync handlers have run when it returns, nothing is awaited.
 
-        One handler's failure is logged and touches neither the others nor the caller. An event published by a handler is
-        delivered after the present one, so that all subscribers see the same order.
+        One handler's failure is logged and touches neither the others nor the caller. An event published by a handler
+        is delivered after the present one, so that all subscribers see the same order.
         """
         ...
 
     def subscribe(self, topic_prefix: str, handler: Handler) -> Unsubscribe:
         """Call `handler(topic, event)` for every matching event from now on.
 
-        Sync handlers run inside `publish` and must cost microseconds. Async handlers get a queue and a task of their own: in
-        order, one at a time; when the queue is full (4,096 waiting) the newest event is dropped for them, counted and logged.
+        Sync handlers run inside `publish` and must cost microseconds. Async handlers get a queue and a task of their
+        own: in order, one at a time; when the queue is full (4,096 waiting) the newest event is dropped for them,
+        counted and logged.
         """
         ...
 
@@ -113,9 +117,7 @@ class _Inbox:
         except asyncio.QueueFull:
             self.lost += 1
             if self.lost & (self.lost - 1) == 0:  # 1, 2, 4, 8 …: enough to be seen, too few to flood the log
-                log.error(
-                    "A subscriber is too slow and missed an event.", handler=self._name, topic=topic, lost=self.lost
-                )
+                log.error("A subscriber is too slow and missed an event.", handler=self._name, topic=topic, lost=self.lost)
 
     async def run(self) -> None:
         while True:
@@ -132,7 +134,10 @@ class _Inbox:
 
 
 class MemoryBus:
-    """The bus of one process. Everything but `run` and `settle` is called from the event loop's thread and returns at once."""
+    """The bus of one process.
+
+    Everything but `run` and `settle` is called from the event loop's thread and returns at once.
+    """
 
     def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
         self._queue_limit = queue_limit

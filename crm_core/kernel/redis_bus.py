@@ -1,8 +1,8 @@
 """The bus between processes: local delivery as in `MemoryBus`, and Redis pub/sub to the others.
 
-Local delivery never waits for Redis and never breaks with it. To other processes an event arrives at most once: while Redis is
-away the newest events wait in a bounded line, and what was said while this process could not hear is lost to it. After such a
-break `BusRejoined` is published here, so that whoever keeps a picture takes a fresh one.
+Local delivery never waits for Redis and never breaks with it. To other processes an event arrives at most once: while
+Redis is away the newest events wait in a bounded line, and what was said while this process could not hear is lost to
+it. After such a break `BusRejoined` is published here, so that whoever keeps a picture takes a fresh one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MESSAGE_VERSION = 1
 WAITING_LIMIT = 10_000
 _BATCH = 200
 _SILENCE_S = 1.0
+_PATIENCE = 5
 _STALE_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,10 @@ class RedisBus:
             await self._work.wait()
 
     def _next_batch(self) -> list[tuple[int, float, str, object]]:
-        """Up to 200 waiting events; those older than five seconds are dropped, since nobody wants yesterday's ringing."""
+        """Up to 200 waiting events.
+
+        Those older than five seconds are dropped, since nobody wants yesterday's ringing.
+        """
         batch: list[tuple[int, float, str, object]] = []
         oldest = self._clock.monotonic() - _STALE_S
         while self._waiting and len(batch) < _BATCH:
@@ -140,10 +144,12 @@ class RedisBus:
         pubsub = self._redis.pubsub()
         try:
             await pubsub.subscribe(self._channel)
+            unanswered = 0
             while True:
                 message = await pubsub.get_message(timeout=_SILENCE_S)
+                unanswered = 0 if message is not None else unanswered + 1
                 if message is None:
-                    await self._check(pubsub)
+                    await self._ask(pubsub, unanswered)
                 elif message["type"] == "subscribe":
                     stands()
                     self._rejoin()
@@ -156,8 +162,10 @@ class RedisBus:
             with contextlib.suppress(Exception):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    async def _check(self, pubsub: Any) -> None:
-        """A silent line may be a dead one: say something that is answered on it."""
+    async def _ask(self, pubsub: Any, unanswered: int) -> None:
+        """A silent line may be a dead one: say something that must be answered on it."""
+        if unanswered > _PATIENCE:
+            raise TimeoutError("the line to Redis is open but nobody answers on it")
         await pubsub.ping()
 
     def _rejoin(self) -> None:
@@ -173,8 +181,7 @@ class RedisBus:
             origin, topic = message["from"], message["topic"]
             if origin == self._here or message["v"] != MESSAGE_VERSION:
                 return
-            self._watch_gap(origin, message["n"])
-            if self._local.hears(topic):
+            if self._is_new(origin, message["n"]) and self._local.hears(topic):
                 event = self._wire.decode(message["name"], message["version"], message["body"])
                 self._local.publish(topic, event)
         except UnknownOnWire as strange:
@@ -184,8 +191,15 @@ class RedisBus:
         except (ValueError, TypeError, KeyError):
             log.exception("A message on the bus could not be read.")
 
-    def _watch_gap(self, origin: str, number: int) -> None:
+    def _is_new(self, origin: str, number: int) -> bool:
+        """False for what was heard before (a batch is sent again when its acknowledgement was lost).
+
+        A gap is logged.
+        """
         last = self._heard.get(origin)
+        if last is not None and number <= last:
+            return False
         if last is not None and number > last + 1:
             log.warning("Events of another process were lost on the bus.", origin=origin, lost=number - last - 1)
-        self._heard[origin] = max(number, last or 0)
+        self._heard[origin] = number
+        return True

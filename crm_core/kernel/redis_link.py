@@ -1,7 +1,7 @@
 """The link to Redis: one client made the same way for all, and the loop that comes back after a break.
 
-Redis carries fan-out only and is never the truth: whoever uses this link goes on working while it is away. It holds no topic,
-feed or lease; those are in `redis_bus`, `redis_feed`, `redis_presence` and `redis_leases`.
+Redis carries fan-out only and is never the truth: whoever uses this link goes on working while it is away. It holds
+no topic, feed or lease; those are in `redis_bus`, `redis_feed`, `redis_presence` and `redis_leases`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 Client = Redis
@@ -25,9 +27,16 @@ log = structlog.get_logger(__name__)
 
 
 def connect(url: str) -> Client:
-    """A client for the server at `url`. Opens nothing yet; a call to a server that is away fails within seconds, not minutes."""
+    """A client for the server at `url`.
+
+    Opens nothing yet; a call to a server that is away fails within seconds, not minutes.
+    """
     client: Client = Redis.from_url(
-        url, socket_connect_timeout=2.0, socket_timeout=5.0, socket_keepalive=True, health_check_interval=0, retry=None
+        url,
+        socket_connect_timeout=2.0,
+        socket_timeout=5.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),  # `keep_up` is the one place that tries again
     )
     return client
 
@@ -52,9 +61,7 @@ async def keep_up(what: str, once: Callable[[Callable[[], None]], Awaitable[Any]
             await once(stands)
         except Failures as failure:
             if not away:
-                log.warning(
-                    "Redis is away; going on without it.", what=what, why=str(failure) or type(failure).__name__
-                )
+                log.warning("Redis is away; going on without it.", what=what, why=str(failure) or type(failure).__name__)
             away = True
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, LONGEST_PAUSE_S)

@@ -1,7 +1,7 @@
 """The wire: events as versioned JSON, for the bus between processes and for journals.
 
-A registry of wire name → dataclass, filled by the composition root; it knows no event by itself. It is not the shape of any
-public interface: REST and webhooks have their own.
+A registry of wire name → dataclass, filled by the composition root; it knows no event by itself. It is not the shape
+of any public interface: REST and webhooks have their own.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ class Wire:
         if not name or not is_dataclass(event_type):
             raise ValueError(f"{event_type.__qualname__} is no event: it needs to be a dataclass with a WIRE name")
         if self._types.get(name, event_type) is not event_type:
-            raise ValueError(
-                f"two events are called {name}: {self._types[name].__qualname__}, {event_type.__qualname__}"
-            )
+            raise ValueError(f"two events are called {name}: {self._types[name].__qualname__}, {event_type.__qualname__}")
         self._types[name] = event_type
 
     def knows(self, event: object) -> bool:
@@ -51,7 +49,9 @@ class Wire:
         return event.WIRE, getattr(event, "VERSION", 1), msgspec.to_builtins(event)  # type: ignore[attr-defined]
 
     def decode(self, name: str, version: int, body: Any) -> object:
-        """The event again. Raises UnknownOnWire for a strange name or version, ValueError for a body that does not fit."""
+        """The event again. Raises UnknownOnWire for a strange name or version, ValueError for a body that does not
+        fit.
+        """
         event_type = self._types.get(name)
         if event_type is None:
             raise UnknownOnWire(f"no event is called {name!r}")
