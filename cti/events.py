@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from crm_core.matches import Match
 from cti.pbx_events import OfferResult, TransferKind
 
 
@@ -163,6 +164,14 @@ class CallTransferred(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallMerged(CallEvent):
+    """Two calls became one conversation: this one goes on as part of `into` and gets no CallEnded of its own."""
+
+    WIRE: ClassVar[str] = "call.merged"
+    into: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeatLeftCall(CallEvent):
     """A seat's part in the call is over; `hung_up_by_seat` tells who ended it, None where unknown."""
 
@@ -309,3 +318,63 @@ class PbxLinkChanged(DomainEvent):
     WIRE: ClassVar[str] = "pbx.link"
     up: bool
     why: str
+
+
+# ----------------------------------------------------------------------------------------------- seats, callers, the books
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatChanged(DomainEvent):
+    """A seat went into another state, or something beside its state changed (next state, end of wrap-up). `since` is UTC seconds."""
+
+    WIRE: ClassVar[str] = "seat.changed"
+    user_id: int
+    seat_id: int
+    extension: str
+    phone: str
+    state: str
+    since: float | None
+    reason: str
+    next_state: str
+    next_reason: str
+    wrap_up_ends: float | None
+    call_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerKnown(CallEvent):
+    """Who a call's outside party may be. `key` and `kind` as in crm_core.numbers; several matches leave the choice to the agent."""
+
+    WIRE: ClassVar[str] = "call.caller_known"
+    key: str
+    kind: str
+    shown: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLinked(CallEvent):
+    """An agent said whom the call is with."""
+
+    WIRE: ClassVar[str] = "call.linked"
+    customer_id: int
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBooked(CallEvent):
+    """A finished call stands in the database, with the people who took part in it."""
+
+    WIRE: ClassVar[str] = "call.booked"
+    fact: CallFact
+    day: str
+    user_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpBooked(CallEvent):
+    """A wrap-up is over and stands in the database."""
+
+    WIRE: ClassVar[str] = "call.wrap_up_booked"
+    user_id: int
+    day: str

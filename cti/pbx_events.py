@@ -100,6 +100,23 @@ class LegNamed(PbxEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegDialed(PbxEvent):
+    """The PBX began to call this leg's party on behalf of the leg `by` ("" = on its own). `dialed` is what it dials, "" = unknown."""
+
+    leg: str
+    by: str
+    dialed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegsPaired(PbxEvent):
+    """Two legs are the halves of one pipe inside the PBX: what one hears, the other's bridge hears."""
+
+    leg: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegRinging(PbxEvent):
     """The party of this leg is being alerted."""
 
