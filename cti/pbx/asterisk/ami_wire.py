@@ -1,0 +1,148 @@
+"""Bytes of an Asterisk manager connection in, messages out.
+
+Nothing here opens a socket, waits or knows what an event means: `Parser` is fed whatever arrived and hands back the whole
+messages in it. A message keeps its bytes and looks headers up on demand, since of some twenty headers a handful is wanted.
+Format: lines `Key: value` ended by CR LF, a message ended by an empty line; one banner line greets a new connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+EVENT: Final = "event"
+RESPONSE: Final = "response"
+
+END: Final = b"\r\n\r\n"
+_EVENT: Final = b"Event: "
+_RESPONSE: Final = b"Response: "
+_BANNER: Final = b"Asterisk Call Manager/"
+
+
+class _Patterns(dict[str, bytes]):
+    """What to look for in a message to find a header, made once for each key."""
+
+    def __missing__(self, key: str) -> bytes:
+        pattern = self[key] = b"\r\n" + key.encode() + b": "
+        return pattern
+
+
+_PATTERN: Final = _Patterns()
+
+
+class Message:
+    """One message. `kind` is "event" or "response" by its first line alone: some events carry a Response header too.
+
+    `name` is the event's name or the response's word (Success, Error, Goodbye). Keys are as Asterisk spells them.
+    """
+
+    __slots__ = ("kind", "name", "raw")
+
+    def __init__(self, kind: str, name: str, raw: bytes) -> None:
+        self.kind = kind
+        self.name = name
+        self.raw = raw
+
+    def get(self, key: str, default: str = "") -> str:
+        """The first value of a header; bytes that are no UTF-8 become U+FFFD."""
+        pattern = _PATTERN[key]
+        raw = self.raw
+        start = raw.find(pattern)
+        if start < 0:
+            return default
+        start += len(pattern)
+        end = raw.find(b"\r\n", start)
+        return (raw[start:end] if end >= 0 else raw[start:]).decode("utf-8", "replace")
+
+    def all(self, key: str) -> list[str]:
+        """Every value of a header that may be repeated, in order."""
+        pattern = _PATTERN[key]
+        parts = self.raw.split(pattern)
+        return [part.split(b"\r\n", 1)[0].decode("utf-8", "replace") for part in parts[1:]]
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """All headers in order, the first line included; lines that are no header are left out."""
+        for line in self.raw.split(b"\r\n"):
+            key, colon, value = line.decode("utf-8", "replace").partition(":")
+            if colon:
+                yield key, value[1:] if value.startswith(" ") else value
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind} {self.name}, {len(self.raw)} bytes)"
+
+
+class Parser:
+    """Takes bytes as they come and gives back whole messages, in order.
+
+    `wanted` names the events worth having: the others are dropped by their first line; None keeps all. Responses are always
+    kept. What can't be understood is skipped and told to `on_garbage(line number, bytes)`, never raised. No more than
+    `max_block` bytes of one unfinished message are kept.
+    """
+
+    def __init__(
+        self,
+        wanted: frozenset[str] | None = None,
+        on_garbage: Callable[[int, bytes], None] | None = None,
+        max_block: int = 262_144,
+    ) -> None:
+        self.banner = ""
+        self.line = 1  # number of the line that comes next
+        self._names = None if wanted is None else {name.encode(): name for name in wanted}
+        self._on_garbage = on_garbage or (lambda _line, _what: None)
+        self._max_block = max_block
+        self._tail = b""
+        self._skipping = False
+
+    @property
+    def pending(self) -> int:
+        """Bytes fed but not yet part of a whole message."""
+        return len(self._tail)
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that became whole with `data`."""
+        blocks = (self._tail + data).split(END)
+        self._tail = blocks.pop()
+        if self._skipping and blocks:
+            self._skipping = False
+            self.line += blocks.pop(0).count(b"\n") + 2
+        if len(self._tail) > self._max_block:
+            self._drop_endless()
+        found: list[Message] = []
+        for block in blocks:
+            if (message := self._read(block)) is not None:
+                found.append(message)
+            self.line += block.count(b"\n") + 2
+        return found
+
+    def _drop_endless(self) -> None:
+        if not self._skipping:
+            self._on_garbage(self.line, self._tail[:80])
+        self._skipping = True
+        self.line += self._tail[:-3].count(b"\n")
+        self._tail = self._tail[-3:]
+
+    def _read(self, block: bytes) -> Message | None:
+        if block.startswith(_EVENT):
+            end = block.find(b"\r\n", 7)
+            label = block[7:end] if end >= 0 else block[7:]
+            if self._names is None:
+                return Message(EVENT, label.decode("utf-8", "replace"), block)
+            name = self._names.get(label)
+            return None if name is None else Message(EVENT, name, block)
+        if block.startswith(_RESPONSE):
+            end = block.find(b"\r\n", 10)
+            label = block[10:end] if end >= 0 else block[10:]
+            return Message(RESPONSE, label.decode("utf-8", "replace"), block)
+        return self._recover(block)
+
+    def _recover(self, block: bytes) -> Message | None:
+        """Find a message behind lines that belong to none: the banner, an extra empty line, noise."""
+        rest, line = block, self.line
+        while rest and not rest.startswith((_EVENT, _RESPONSE)):
+            bad, _, rest = rest.partition(b"\r\n")
+            if bad.startswith(_BANNER):
+                self.banner = bad.decode("utf-8", "replace")
+            elif bad:
+                self._on_garbage(line, bad)
+            line += 1
+        return self._read(rest) if rest else None

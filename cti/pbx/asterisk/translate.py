@@ -1,0 +1,270 @@
+"""Asterisk's words into ours: manager events in, PbxEvents out.
+
+Pure: no socket, no clock, and no memory but which call Asterisk counts a leg to (it changes its mind without saying so, in any
+event's Linkedid) and whether the leg came in from its party. What a call is and how it stands is the board's business.
+Sources: the AMI event pages of Asterisk 18 to 22; older headers lack TechCause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cti.pbx.asterisk.ami_wire import EVENT, Message
+from cti.pbx.asterisk.channel_names import (
+    ExtensionOf,
+    dialed_number,
+    digits_are_seats,
+    endpoint_of,
+    extension_at,
+    shown,
+)
+from cti.pbx_events import (
+    Booted,
+    CallMerged,
+    LegAnswered,
+    LegDialed,
+    LegEnded,
+    LegHeld,
+    LegHungUpBy,
+    LegJoined,
+    LegNamed,
+    LegParted,
+    LegResumed,
+    LegRinging,
+    LegsPaired,
+    LegStarted,
+    LinkDown,
+    LinkUp,
+    MemberSeen,
+    Noted,
+    OfferAnswered,
+    OfferMissed,
+    OfferStarted,
+    Party,
+    PbxEvent,
+    PhoneSeen,
+    QueueAbandoned,
+    QueueJoined,
+    QueueLeft,
+    RecordingStarted,
+    RecordingStopped,
+    Transferred,
+    TransferKind,
+)
+
+LINK: Final = "LingxiLink"  # our own block in the journal: the link came up or went down
+LINK_VERSION: Final = 1
+_RINGING, _UP, _RING = "5", "6", "4"
+_REACHABLE: Final = frozenset({"Reachable", "Registered", "Lagged"})
+# A bridge in which nobody hears anybody: parking, waiting with music.
+_DEAF_BRIDGE: Final = "holding_bridge"
+# What Asterisk puts into every UserEvent before the dialplan's own headers.
+_SNAPSHOT: Final = frozenset(
+    "Event Privilege Timestamp SequenceNumber SystemName Channel ChannelState ChannelStateDesc CallerIDNum CallerIDName "
+    "ConnectedLineNum ConnectedLineName Language AccountCode Context Exten Priority Uniqueid Linkedid UserEvent".split()
+)
+
+Said = PbxEvent | tuple[PbxEvent, ...] | None
+
+
+def _at(message: Message) -> float | None:
+    try:
+        return float(message.get("Timestamp"))
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+class Translator:
+    """Turns one link's messages into PbxEvents, in order. Unknown and crippled messages give nothing; nothing is raised."""
+
+    WANTED: Final = frozenset(
+        f"{LINK} Newchannel Newstate NewCallerid DialBegin LocalBridge BridgeEnter BridgeLeave Hold Unhold Hangup "
+        "HangupRequest QueueCallerJoin QueueCallerAbandon QueueCallerLeave AgentCalled AgentConnect AgentRingNoAnswer "
+        "BlindTransfer AttendedTransfer MixMonitorStart MixMonitorStop PeerStatus QueueMemberAdded QueueMemberRemoved "
+        "QueueMemberPause UserEvent".split()
+    )
+
+    def __init__(self, extension_of: ExtensionOf = digits_are_seats) -> None:
+        self._extension_of = extension_of
+        self._call_of: dict[str, str] = {}
+        self._inward: set[str] = set()
+        self._say: dict[str, Callable[[Message, float | None], Said]] = {
+            LINK: self._link,
+            "Newchannel": self._leg_started,
+            "Newstate": self._leg_moved,
+            "NewCallerid": self._leg_named,
+            "DialBegin": self._leg_dialed,
+            "LocalBridge": self._paired,
+            "BridgeEnter": self._joined,
+            "BridgeLeave": self._parted,
+            "Hold": lambda m, at: LegHeld(leg=m.get("Uniqueid"), at=at),
+            "Unhold": lambda m, at: LegResumed(leg=m.get("Uniqueid"), at=at),
+            "Hangup": self._leg_ended,
+            "HangupRequest": lambda m, at: LegHungUpBy(leg=m.get("Uniqueid"), at=at),
+            "QueueCallerJoin": self._queue_joined,
+            "QueueCallerAbandon": lambda m, at: QueueAbandoned(leg=m.get("Uniqueid"), queue=m.get("Queue"), at=at),
+            "QueueCallerLeave": lambda m, at: QueueLeft(leg=m.get("Uniqueid"), queue=m.get("Queue"), at=at),
+            "AgentCalled": lambda m, at: self._offer(OfferStarted, m, at),
+            "AgentConnect": lambda m, at: self._offer(OfferAnswered, m, at),
+            "AgentRingNoAnswer": lambda m, at: self._offer(OfferMissed, m, at),
+            "BlindTransfer": self._blind,
+            "AttendedTransfer": self._attended,
+            "MixMonitorStart": self._recording,
+            "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.get("Uniqueid"), at=at),
+            "PeerStatus": self._phone,
+            "QueueMemberAdded": lambda m, at: self._member(m, at, present=True),
+            "QueueMemberRemoved": lambda m, at: self._member(m, at, present=False),
+            "QueueMemberPause": lambda m, at: self._member(m, at, present=True),
+            "UserEvent": self._noted,
+        }
+
+    def feed(self, message: Message) -> list[PbxEvent]:
+        """What this message says, if it says anything to us."""
+        if message.kind is not EVENT or (say := self._say.get(message.name)) is None:
+            return []
+        said = say(message, _at(message))
+        if said is None:
+            return []
+        return list(said) if isinstance(said, tuple) else [said]
+
+    # ------------------------------------------------------------------------------------------------------- the link
+
+    def _link(self, m: Message, at: float | None) -> Said:
+        if m.get("State") == "up":
+            self._call_of.clear()
+            self._inward.clear()
+            return Booted(epoch=m.get("Epoch"), at=at), LinkUp(at=at)
+        return LinkDown(why=m.get("Why"), at=at)
+
+    # ----------------------------------------------------------------------------------------------------------- legs
+
+    def _leg_started(self, m: Message, at: float | None) -> Said:
+        leg, call = m.get("Uniqueid"), m.get("Linkedid")
+        endpoint = endpoint_of(m.get("Channel"), self._extension_of)
+        inward = m.get("ChannelState") == _RING
+        self._call_of[leg] = call
+        if inward:
+            self._inward.add(leg)
+        number = endpoint.name if endpoint.party is Party.SEAT else shown(m.get("CallerIDNum"))
+        return LegStarted(
+            call=call,
+            leg=leg,
+            endpoint=endpoint,
+            number=number if inward or endpoint.party is Party.SEAT else "",
+            name=shown(m.get("CallerIDName")),
+            dialed=m.get("Exten") if inward else "",
+            inward=inward,
+            at=at,
+        )
+
+    def _leg_moved(self, m: Message, at: float | None) -> Said:
+        leg, state = m.get("Uniqueid"), m.get("ChannelState")
+        if state == _RINGING:
+            return LegRinging(leg=leg, at=at)
+        if state == _UP:
+            return self._with_merge(m, leg, LegAnswered(leg=leg, at=at))
+        return None
+
+    def _leg_named(self, m: Message, at: float | None) -> Said:
+        """A caller's number that the dialplan set right. For the other legs the header holds what *they* are shown."""
+        leg = m.get("Uniqueid")
+        if leg not in self._inward or endpoint_of(m.get("Channel"), self._extension_of).party is not Party.TRUNK:
+            return None
+        return LegNamed(leg=leg, number=shown(m.get("CallerIDNum")), name=shown(m.get("CallerIDName")), at=at)
+
+    def _leg_dialed(self, m: Message, at: float | None) -> Said:
+        endpoint = endpoint_of(m.get("DestChannel"), self._extension_of)
+        seat = endpoint.party is Party.SEAT
+        dialed = endpoint.name if seat else dialed_number(m.get("DialString"))
+        return LegDialed(leg=m.get("DestUniqueid"), by=m.get("Uniqueid"), dialed=dialed, at=at)
+
+    def _paired(self, m: Message, at: float | None) -> Said:
+        return LegsPaired(leg=m.get("LocalOneUniqueid"), other=m.get("LocalTwoUniqueid"), at=at)
+
+    def _joined(self, m: Message, at: float | None) -> Said:
+        if m.get("BridgeTechnology") == _DEAF_BRIDGE:
+            return None
+        leg = m.get("Uniqueid")
+        return self._with_merge(m, leg, LegJoined(leg=leg, bridge=m.get("BridgeUniqueid"), at=at))
+
+    def _parted(self, m: Message, at: float | None) -> Said:
+        return LegParted(leg=m.get("Uniqueid"), bridge=m.get("BridgeUniqueid"), at=at)
+
+    def _leg_ended(self, m: Message, at: float | None) -> Said:
+        leg = m.get("Uniqueid")
+        self._call_of.pop(leg, None)
+        self._inward.discard(leg)
+        return LegEnded(leg=leg, cause=_number(m.get("Cause")) or 0, sip=_number(m.get("TechCause")), at=at)
+
+    def _with_merge(self, m: Message, leg: str, event: PbxEvent) -> Said:
+        """The event, and before it that the leg now counts to another call, if it does."""
+        call = m.get("Linkedid")
+        known = self._call_of.get(leg)
+        if not call or known == call:
+            return event
+        self._call_of[leg] = call
+        return event if known is None else (CallMerged(leg=leg, call=call, at=event.at), event)
+
+    # --------------------------------------------------------------------------------------------------------- queues
+
+    def _queue_joined(self, m: Message, at: float | None) -> Said:
+        return QueueJoined(leg=m.get("Uniqueid"), queue=m.get("Queue"), position=_number(m.get("Position")) or 0, at=at)
+
+    def _offer(self, said: type[OfferStarted] | type[OfferAnswered] | type[OfferMissed], m: Message, at: float | None) -> Said:
+        return said(
+            leg=m.get("Uniqueid"),
+            offer_leg=m.get("DestUniqueid"),
+            queue=m.get("Queue"),
+            extension=extension_at(m.get("Interface"), self._extension_of),
+            at=at,
+        )
+
+    def _member(self, m: Message, at: float | None, *, present: bool) -> Said:
+        return MemberSeen(
+            queue=m.get("Queue"),
+            extension=extension_at(m.get("Interface"), self._extension_of),
+            present=present,
+            paused=m.get("Paused") == "1",
+            reason=m.get("PausedReason"),
+            at=at,
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- rest
+
+    def _blind(self, m: Message, at: float | None) -> Said:
+        return Transferred(
+            kind=TransferKind.BLIND,
+            by=m.get("TransfererUniqueid"),
+            party=m.get("TransfereeUniqueid"),
+            to=m.get("Extension"),
+            done=m.get("Result") == "Success",
+            at=at,
+        )
+
+    def _attended(self, m: Message, at: float | None) -> Said:
+        return Transferred(
+            kind=TransferKind.ATTENDED,
+            by=m.get("OrigTransfererUniqueid"),
+            party=m.get("TransfereeUniqueid"),
+            to=m.get("TransferTargetUniqueid"),
+            done=m.get("Result") == "Success" and m.get("DestType") != "Fail",
+            at=at,
+        )
+
+    def _recording(self, m: Message, at: float | None) -> Said:
+        return RecordingStarted(leg=m.get("Uniqueid"), file=m.get("File").rpartition("/")[2], at=at)
+
+    def _phone(self, m: Message, at: float | None) -> Said:
+        extension = self._extension_of(m.get("Peer").partition("/")[2])
+        if extension is None:
+            return None
+        return PhoneSeen(extension=extension, registered=m.get("PeerStatus") in _REACHABLE, at=at)
+
+    def _noted(self, m: Message, at: float | None) -> Said:
+        own = tuple((key, value) for key, value in m.items() if key not in _SNAPSHOT)
+        return Noted(leg=m.get("Uniqueid"), kind=m.get("UserEvent"), fields=own, at=at)
