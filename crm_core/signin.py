@@ -1,0 +1,225 @@
+"""Signing in: passwords (argon2id), sessions in a cookie, tokens for programs, lock-out, and who a request comes from.
+
+A session's cookie and an API token are random; the database keeps only their SHA-256. Principals are remembered for a few seconds,
+so that a right taken away is gone at the latest then; signing out forgets at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL as _LABELS
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_core.entities.org import ApiToken, Audit, RoleGrant, Session, User
+from crm_core.kernel.access import Grant, Principal, Scope, grants_of
+from crm_core.kernel.clock import Clock
+from crm_core.kernel.db import Database
+from crm_core.kernel.errors import NotSignedIn, Refusal
+
+HASHER = PasswordHasher()
+MAX_FAILURES = 5
+LOCK_S = 300.0
+REMEMBER_S = 5.0
+MIN_PASSWORD = 10
+_NOBODY = HASHER.hash("nobody has this password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A signed-in browser: who, with which CSRF token and which looks."""
+
+    session_id: int
+    principal: Principal
+    csrf: str
+    lang: str
+    theme: str
+    density: str
+    must_change: bool
+    ends_at: float
+
+
+def digest(token: str) -> str:
+    """What the database keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class SignIn:
+    """Opens, finds and ends sessions."""
+
+    def __init__(
+        self, database: Database, clock: Clock, new_id: Callable[[], int], session_s: float = 12 * 3600
+    ) -> None:
+        self._db = database
+        self._clock = clock
+        self._new_id = new_id
+        self._session_s = session_s
+        self._remembered: dict[str, tuple[float, Visit]] = {}
+
+    async def sign_in(self, login: str, password: str, *, address: str, agent: str) -> str:
+        """Check the password and open a session; returns the cookie's value. Raises Refusal, the same way for any wrong pair."""
+        now = self._clock.now()
+        async with self._db.begin() as db:
+            user = (await db.execute(select(User.__table__).where(User.login == login))).mappings().one_or_none()
+            if user is not None and (user["locked_until"] or 0) > now:
+                raise Refusal(
+                    "locked",
+                    "Too many wrong passwords. Try again in {n} minutes.",
+                    n=int((user["locked_until"] - now) // 60 + 1),
+                )
+            good = _verify(user["password_hash"] if user else _NOBODY, password)
+            if user is not None and user["active"] and good:
+                return await self._open(db, user, now, address, agent)
+            left = await self._count_failure(db, user, now, address)
+        if left is None:
+            raise Refusal("wrong_password", "User name or password is wrong.")
+        raise Refusal("wrong_password", "User name or password is wrong. {n} tries left.", n=left)
+
+    async def _open(self, db: AsyncConnection, user: RowMapping, now: float, address: str, agent: str) -> str:
+        token = secrets.token_urlsafe(32)
+        await db.execute(update(User).where(User.id == user["id"]).values(failures=0, locked_until=None))
+        row = {
+            "id": self._new_id(), "unit_id": user["unit_id"], "user_id": user["id"], "token_hash": digest(token),
+            "csrf": secrets.token_urlsafe(24), "created_at": now, "seen_at": now, "ends_at": now + self._session_s,
+            "address": address[:64], "agent": agent[:200],
+        }  # fmt: skip
+        await db.execute(insert(Session).values(row))
+        await self._note(db, user["unit_id"], user["id"], "sign_in", row["id"], address)
+        return token
+
+    async def _count_failure(
+        self, db: AsyncConnection, user: RowMapping | None, now: float, address: str
+    ) -> int | None:
+        if user is None:
+            return None
+        failures = user["failures"] + 1
+        locked = now + LOCK_S if failures >= MAX_FAILURES else None
+        await db.execute(
+            update(User).where(User.id == user["id"]).values(failures=0 if locked else failures, locked_until=locked)
+        )
+        await self._note(db, user["unit_id"], user["id"], "sign_in_failed", user["id"], address)
+        return MAX_FAILURES - int(failures)
+
+    async def _note(
+        self, db: AsyncConnection, unit_id: int, user_id: int, action: str, thing_id: int, detail: str
+    ) -> None:
+        await db.execute(
+            insert(Audit).values(
+                id=self._new_id(), unit_id=unit_id, at=self._clock.now(), user_id=user_id, action=action, kind="session",
+                thing_id=thing_id, detail=detail,
+            )
+        )  # fmt: skip
+
+    async def visit(self, token: str) -> Visit:
+        """Who this cookie stands for. Raises NotSignedIn."""
+        key, now = digest(token), self._clock.now()
+        known = self._remembered.get(key)
+        if known is not None and known[0] > now and known[1].ends_at > now:
+            return known[1]
+        async with self._db.read() as db:
+            row = (
+                await db.execute(
+                    select(Session.__table__, User.__table__)
+                    .set_label_style(_LABELS)
+                    .join(User, User.id == Session.user_id)
+                    .where(Session.token_hash == key, Session.ended_at.is_(None), Session.ends_at > now, User.active)
+                )
+            ).mappings().one_or_none()  # fmt: skip
+            if row is None:
+                raise NotSignedIn
+            principal = await principal_of(db, row["user_session_user_id"])
+        found = Visit(
+            session_id=row["user_session_id"], principal=principal, csrf=row["user_session_csrf"], lang=row["user_account_lang"],
+            theme=row["user_account_theme"], density=row["user_account_density"], must_change=row["user_account_must_change"],
+            ends_at=row["user_session_ends_at"],
+        )  # fmt: skip
+        if len(self._remembered) > 20000:
+            self._remembered.clear()
+        self._remembered[key] = (now + REMEMBER_S, found)
+        return found
+
+    async def sign_out(self, token: str) -> None:
+        """End the session; forgets it at once."""
+        key = digest(token)
+        self._remembered.pop(key, None)
+        async with self._db.begin() as db:
+            await db.execute(update(Session).where(Session.token_hash == key).values(ended_at=self._clock.now()))
+
+    async def bearer(self, token: str) -> Principal:
+        """Whom an API token acts for, limited to its scopes. Raises NotSignedIn."""
+        now = self._clock.now()
+        async with self._db.read() as db:
+            row = (
+                await db.execute(
+                    select(ApiToken.__table__).where(ApiToken.token_hash == digest(token), ApiToken.ended_at.is_(None))
+                )
+            ).mappings().one_or_none()  # fmt: skip
+            if row is None or (row["ends_at"] is not None and row["ends_at"] < now):
+                raise NotSignedIn
+            return await principal_of(db, row["user_id"], frozenset(row["scopes"].split()))
+
+    async def set_password(self, user_id: int, old: str, new: str) -> None:
+        """Change the own password. Raises Refusal with what is wrong with it."""
+        async with self._db.begin() as db:
+            row = (await db.execute(select(User.password_hash, User.login).where(User.id == user_id))).one()
+            if not _verify(row.password_hash, old):
+                raise Refusal("wrong_password", "The old password is wrong.")
+            check_password(new, row.login)
+            await db.execute(
+                update(User).where(User.id == user_id).values(password_hash=HASHER.hash(new), must_change=False)
+            )
+        self._remembered.clear()
+
+    async def set_looks(self, user_id: int, **looks: str) -> None:
+        """Keep language, theme or density of a person."""
+        async with self._db.begin() as db:
+            await db.execute(update(User).where(User.id == user_id).values(**looks))
+        self._remembered.clear()
+
+    def forget(self) -> None:
+        """Forget all remembered principals: rights or people changed."""
+        self._remembered.clear()
+
+
+def check_password(password: str, login: str) -> None:
+    """Raises Refusal if a password is too easy."""
+    if len(password) < MIN_PASSWORD:
+        raise Refusal("weak_password", "The password needs at least {n} characters.", n=MIN_PASSWORD)
+    if login.lower() in password.lower() or len(set(password)) < 5:
+        raise Refusal("weak_password", "The password is too easy to guess.")
+
+
+async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[str] | None = None) -> Principal:
+    """Read a person with all rights."""
+    user = (await db.execute(select(User.__table__).where(User.id == user_id))).mappings().one_or_none()
+    if user is None or not user["active"]:
+        raise NotSignedIn
+    grants = (
+        await db.execute(
+            select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"])
+        )
+    ).mappings()
+    return Principal(
+        user_id=user["id"], unit_id=user["unit_id"], name=user["name"], login=user["login"], role=user["role"], team_id=user["team_id"],
+        departments=frozenset(x for x in (user["department_id"],) if x is not None), limited_to=limited_to,
+        grants=grants_of(Grant(kind=g["kind"], action=g["action"], scope=Scope(g["scope"])) for g in grants),
+    )  # fmt: skip
+
+
+async def any_person(db: AsyncConnection) -> bool:
+    """Whether there is anybody who could sign in."""
+    return bool((await db.execute(select(func.count()).select_from(User))).scalar())
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return HASHER.verify(stored, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False

@@ -1,0 +1,179 @@
+"""One line to one PBX: takes in what its driver says, keeps the call board, publishes what happened, and gives it commands in order.
+
+The only loop that feeds the board. Nothing in it waits for the database or a browser: subscribers of the bus that need time take
+their own. Commands that repeat one another are folded: only the last wish for a queue's member is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from crm_core.kernel.bus import Bus
+from crm_core.kernel.clock import Clock
+from cti.domain.board import CallBoard
+from cti.events import CallEnded, CallStarted, DomainEvent, PbxLinkChanged
+from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent
+from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
+
+log = structlog.get_logger(__name__)
+BEAT_S = 2.0
+RETRY_S = 1.0
+
+
+def topic(event: DomainEvent) -> str:
+    """Where an event is published: unit.<id>.pbx.<id>.<wire name>."""
+    return f"unit.{event.unit_id}.pbx.{event.pbx_id}.{event.WIRE}"
+
+
+class PbxLine:
+    """A PBX, watched. `members` answers which members its queues should have."""
+
+    def __init__(
+        self,
+        *,
+        unit_id: int,
+        pbx_id: int,
+        name: str,
+        driver: PbxDriver,
+        bus: Bus,
+        clock: Clock,
+        new_board: Callable[[str], CallBoard],
+        members: Callable[[int], Sequence[Member]],
+        keep_position: Callable[[int, str, str], None] = lambda *_: None,
+    ) -> None:
+        self.unit_id, self.pbx_id, self.name = unit_id, pbx_id, name
+        self.driver = driver
+        self.up = False
+        self.why = ""
+        self.lag_s = 0.0
+        self._bus, self._clock = bus, clock
+        self._new_board, self._members, self._keep_position = new_board, members, keep_position
+        self.board = new_board("")
+        self.epoch = ""
+        self._starts: dict[int, str] = {}
+        self._position = ""
+        self._wishes: dict[tuple[str, str], Member | None] = {}
+        self._wished = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch the PBX for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._command())
+            group.create_task(self._beat())
+
+    async def _listen(self) -> None:
+        async for batch in self.driver.run():
+            self._take(batch)
+            if any(isinstance(event, LinkUp) for event in batch.events) and not batch.rebuilt:
+                await self._rejoin()
+
+    def _take(self, batch: Batch) -> None:
+        for event in batch.events:
+            if isinstance(event, Booted) and event.epoch != self.epoch:
+                self._restart(event.epoch)
+            elif isinstance(event, LinkDown):
+                self._link(False, event.why, event.at)
+            if event.at is not None and not batch.rebuilt:
+                self.lag_s = max(self._clock.now() - event.at, 0.0)
+            self._publish(self.board.apply(event), batch.position)
+        self._position = batch.position
+        if batch.position:
+            self._keep_position(self.pbx_id, self.epoch, min(self._starts.values(), default=batch.position))
+
+    def _publish(self, events: Sequence[DomainEvent], position: str = "") -> None:
+        for event in events:
+            if isinstance(event, CallStarted):
+                self._starts[event.call_id] = self._position or position
+            self._bus.publish(topic(event), event)
+            if isinstance(event, CallEnded):
+                self._starts.pop(event.call_id, None)
+
+    def _restart(self, epoch: str) -> None:
+        """The PBX started anew: whatever the old board knew alive is over."""
+        if self.epoch:
+            log.warning("the PBX was restarted; its calls are over", pbx=self.name)
+            self._publish(self.board.end_all(self._clock.now()))
+        self.board = self._new_board(epoch)
+        self.epoch = epoch
+
+    async def _rejoin(self) -> None:
+        """After the link came up: take the whole state, make the members what they should be."""
+        for attempt in range(5):
+            try:
+                snapshot = await self.driver.snapshot()
+                if snapshot.epoch != self.epoch:
+                    self._restart(snapshot.epoch)
+                self._publish(self.board.reconcile(snapshot))
+                await self.driver.set_members(self._members(self.pbx_id))
+                await self.driver.heartbeat(True)
+            except PbxRefused as refusal:
+                log.warning("the PBX's state could not be read", pbx=self.name, why=refusal.say, attempt=attempt)
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._link(True, "", snapshot.at)
+            return
+
+    def _link(self, up: bool, why: str, at: float | None) -> None:
+        if up != self.up or why != self.why:
+            log.info("the link to the PBX is up" if up else "the link to the PBX is down", pbx=self.name, why=why)
+        self.up, self.why = up, why
+        event = PbxLinkChanged(unit_id=self.unit_id, pbx_id=self.pbx_id, at=at, up=up, why=why)
+        self._bus.publish(topic(event), event)
+
+    # ------------------------------------------------------------------------------------------------------------ commands
+
+    def want_member(self, member: Member) -> None:
+        """The queue should have this member, like this. Sent in the background, retried until the PBX took it."""
+        self._wishes[(member.queue, member.extension)] = member
+        self._wished.set()
+
+    def drop_member(self, queue: str, extension: str) -> None:
+        """The queue should not have this member."""
+        self._wishes[(queue, extension)] = None
+        self._wished.set()
+
+    async def _command(self) -> None:
+        while True:
+            await self._wished.wait()
+            self._wished.clear()
+            while self._wishes:
+                key = next(iter(self._wishes))
+                if not await self._fulfil(key, self._wishes.pop(key)):
+                    break
+
+    async def _fulfil(self, key: tuple[str, str], member: Member | None) -> bool:
+        try:
+            if member is None:
+                await self.driver.drop_member(*key)
+            else:
+                await self.driver.put_member(member)
+        except PbxUnreachable:
+            return False  # on the next link up all members are set anew
+        except PbxRefused as refusal:
+            log.warning("the PBX refused a change of a queue's member", pbx=self.name, queue=key[0], extension=key[1], why=refusal.say)
+        return True
+
+    async def _beat(self) -> None:
+        while True:
+            if self.up:
+                try:
+                    await self.driver.heartbeat(True)
+                except PbxRefused as refusal:
+                    log.warning("the PBX did not take the heartbeat", pbx=self.name, why=refusal.say)
+            await asyncio.sleep(BEAT_S)
+
+    async def close(self) -> None:
+        """Leave the PBX to itself: it goes on alone until we come back."""
+        if self.up:
+            try:
+                await self.driver.heartbeat(False)
+            except PbxRefused as refusal:
+                log.warning("the PBX could not be told that we stop", pbx=self.name, why=refusal.say)
+        await self.driver.close()
+
+
+__all__ = ["PbxEvent", "PbxLine", "topic"]

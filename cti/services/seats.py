@@ -1,0 +1,446 @@
+"""Seats: who sits where, what they intend, and the seat's state that follows from it and from the PBX.
+
+Keeps every sitting in memory, writes sessions and state intervals to the books, publishes SeatChanged, and tells the PBX's queues
+whether a member may be offered calls. The rules are the tables of `cti.domain.seat`; a wish never changes what the PBX decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_core.days import day_of
+from crm_core.entities.org import Audit, Unit, User
+from crm_core.kernel.access import Principal, Thing, may
+from crm_core.kernel.bus import Bus
+from crm_core.kernel.clock import Clock
+from crm_core.kernel.db import Database
+from crm_core.kernel.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
+from cti.domain.seat import BUSY, Facts, Intent, Phase, SeatState, Trigger, state_of, step, wants_calls
+from cti.events import (
+    CallAnswered,
+    CallHeld,
+    CallOffered,
+    CallResumed,
+    DomainEvent,
+    OfferEnded,
+    PhoneLost,
+    PhoneRegistered,
+    SeatChanged,
+    SeatLeftCall,
+    WrapUpBooked,
+)
+from cti.pbx_events import OfferResult
+from cti.ports import Member, PbxRefused
+from cti.services.books import Books
+from cti.services.lines import PbxLine, topic
+from cti.storage import Queue, QueueAgent, Seat, SeatSession, Segment
+from cti.storage import SeatState as SeatStateRow
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sitting:
+    """Somebody at a seat, now."""
+
+    session_id: int
+    unit_id: int
+    pbx_id: int
+    user_id: int
+    seat_id: int
+    extension: str
+    seat_name: str
+    user_name: str
+    team_id: int | None
+    phone: str
+    secret: str
+    zone: str
+    queues: tuple[tuple[str, int], ...]
+    signed_in_at: float
+    intent: Intent = Intent()
+    facts: Facts = Facts()
+    state: SeatState = SeatState.SIGNED_OUT
+    since: float | None = None
+    reason: str = ""
+    call_id: int | None = None
+    wrap_up_call: int | None = None
+    wrap_up_from: float | None = None
+    wrap_up_ends: float | None = None
+    interval_id: int | None = None
+    wished: tuple[bool, str] | None = None
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Seats:
+    """All sittings of this installation."""
+
+    def __init__(self, database: Database, books: Books, bus: Bus, clock: Clock, new_id: Callable[[], int], default_wrap_up_s: int) -> None:
+        self._db, self._books, self._bus, self._clock, self._new_id = database, books, bus, clock, new_id
+        self._default_wrap_up_s = default_wrap_up_s
+        self._by_user: dict[int, Sitting] = {}
+        self._by_extension: dict[tuple[int, str], Sitting] = {}
+        self._phones: dict[tuple[int, str], bool] = {}
+        self._wrap_up_s: dict[tuple[int, str], int] = {}
+        self._last_at: dict[tuple[int, str], int] = {}
+        self.lines: Mapping[int, PbxLine] = {}
+        bus.subscribe("unit.", self._hear)
+
+    # ------------------------------------------------------------------------------------------------------------- looking
+
+    def of_user(self, user_id: int) -> Sitting | None:
+        """Where this person sits."""
+        return self._by_user.get(user_id)
+
+    def at(self, pbx_id: int, extension: str) -> Sitting | None:
+        """Who sits at this extension."""
+        return self._by_extension.get((pbx_id, extension))
+
+    def who_sat(self, pbx_id: int, extension: str) -> int | None:
+        """The person at this extension, or the last one who was."""
+        return self._last_at.get((pbx_id, extension))
+
+    def all(self, unit_id: int | None = None) -> list[Sitting]:
+        """Every sitting (of a unit)."""
+        return [s for s in self._by_user.values() if unit_id is None or s.unit_id == unit_id]
+
+    def members(self, pbx_id: int) -> list[Member]:
+        """The members that the queues of a PBX should have."""
+        return [m for s in self._by_user.values() if s.pbx_id == pbx_id for m in self._members_of(s)]
+
+    def _members_of(self, s: Sitting) -> Iterable[Member]:
+        open_for_calls = wants_calls(s.intent, s.facts)
+        reason = "" if open_for_calls else (s.intent.pause_reason or s.state.value)
+        return [
+            Member(queue=q, extension=s.extension, name=s.user_name, penalty=p, paused=not open_for_calls, reason=reason)
+            for q, p in s.queues
+        ]
+
+    async def free_seats(self, principal: Principal) -> list[tuple[Seat, Sitting | None]]:
+        """The unit's seats with who sits there."""
+        async with self._db.read() as db:
+            rows = (await db.execute(select(Seat.__table__).where(Seat.unit_id == principal.unit_id, Seat.active).order_by(Seat.extension))).all()
+        return [(Seat(**row._mapping), self.at(row.pbx_id, row.extension)) for row in rows]
+
+    # ------------------------------------------------------------------------------------------------------------ starting
+
+    async def load(self) -> None:
+        """Take up the sittings that were open when we stopped."""
+        async with self._db.read() as db:
+            for row in (await db.execute(select(Queue.pbx_id, Queue.name, Queue.wrap_up_s))).all():
+                self._wrap_up_s[(row.pbx_id, row.name)] = row.wrap_up_s
+            rows = (
+                await db.execute(
+                    select(SeatSession.__table__, User.name.label("user_name"), User.team_id, Seat.name.label("seat_name"), Unit.time_zone)
+                    .join(User, User.id == SeatSession.user_id)
+                    .join(Seat, Seat.id == SeatSession.seat_id)
+                    .join(Unit, Unit.id == SeatSession.unit_id)
+                    .where(SeatSession.signed_out_at.is_(None))
+                )
+            ).all()
+            for row in rows:
+                queues = await self._queues_of(db, row.user_id, row.pbx_id)
+                self._take_up(row, queues)
+            recent = select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id).order_by(SeatSession.signed_in_at.desc()).limit(2000)
+            for row in (await db.execute(recent)).all():
+                self._last_at.setdefault((row.pbx_id, row.extension), row.user_id)
+
+    def _take_up(self, row: object, queues: tuple[tuple[str, int], ...]) -> None:
+        r = row._mapping  # type: ignore[attr-defined]  # a joined row has no declared type
+        sitting = Sitting(
+            session_id=r["id"], unit_id=r["unit_id"], pbx_id=r["pbx_id"], user_id=r["user_id"], seat_id=r["seat_id"],
+            extension=r["extension"], seat_name=r["seat_name"], user_name=r["user_name"], team_id=r["team_id"], phone=r["phone"],
+            secret=r["secret"], zone=r["time_zone"], queues=queues, signed_in_at=r["signed_in_at"] or 0.0,
+            intent=Intent(
+                signed_in=True, pause_reason=r["pause_reason"], next_state=r["next_state"], next_reason=r["next_reason"],
+                wrap_up=r["wrap_up_ends"] is not None,
+            ),
+            wrap_up_call=r["wrap_up_call"], wrap_up_from=r["wrap_up_from"], wrap_up_ends=r["wrap_up_ends"],
+        )  # fmt: skip
+        self._index(sitting)
+        if sitting.wrap_up_ends is not None:
+            self._set_timer(sitting)
+        self._refresh(sitting, self._clock.now())
+
+    async def _queues_of(self, db: AsyncConnection, user_id: int, pbx_id: int) -> tuple[tuple[str, int], ...]:
+        rows = await db.execute(
+            select(Queue.name, QueueAgent.penalty)
+            .join(QueueAgent, QueueAgent.queue_id == Queue.id)
+            .where(QueueAgent.user_id == user_id, Queue.pbx_id == pbx_id)
+            .order_by(Queue.name)
+        )
+        return tuple((row.name, row.penalty) for row in rows)
+
+    # ------------------------------------------------------------------------------------------------------------ commands
+
+    async def sign_in(
+        self, principal: Principal, seat_id: int, *, state: str, reason: str = "", phone: str = "browser", take_over: bool = False, address: str = ""
+    ) -> Sitting:  # fmt: skip
+        """Sit down. Raises Refusal: seat unknown, taken (unless `take_over`), phone system away."""
+        async with self._db.read() as db:
+            seat = (await db.execute(select(Seat.__table__).where(Seat.id == seat_id, Seat.active))).one_or_none()
+            if seat is None:
+                raise NotFound("no_such_seat", "There is no such seat.")
+            if not may(principal, "use", Thing(kind="seat", unit_id=seat.unit_id)):
+                raise NotAllowed("not_allowed", "You may not do this.")
+            queues = await self._queues_of(db, principal.user_id, seat.pbx_id)
+            zone = (await db.execute(select(Unit.time_zone).where(Unit.id == seat.unit_id))).scalar_one()
+        if state == "paused" and not reason:
+            raise Refusal("no_reason", "Choose a reason for the pause.")
+        await self._make_room(principal, seat.pbx_id, seat.extension, take_over)
+        secret = seat.secret if phone == "desk" else secrets.token_urlsafe(24)
+        if phone == "browser":
+            try:
+                await self.lines[seat.pbx_id].driver.set_phone_secret(seat.extension, secret)
+            except PbxRefused as refusal:
+                raise Unavailable("pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say) from refusal
+        now = self._clock.now()
+        sitting = Sitting(
+            session_id=self._new_id(), unit_id=seat.unit_id, pbx_id=seat.pbx_id, user_id=principal.user_id, seat_id=seat.id,
+            extension=seat.extension, seat_name=seat.name, user_name=principal.name, team_id=principal.team_id, phone=phone, secret=secret,
+            zone=zone, queues=queues, signed_in_at=now, intent=Intent(signed_in=True, pause_reason=reason if state == "paused" else ""),
+        )  # fmt: skip
+        self._index(sitting)
+        self._write_session(sitting, address)
+        self._refresh(sitting, now)
+        return sitting
+
+    async def _make_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
+        there, own = self.at(pbx_id, extension), self.of_user(principal.user_id)
+        if own is not None and own.state in BUSY - {SeatState.WRAP_UP}:
+            raise Conflict("in_call", "You are in a call at seat {seat}. Finish it first.", seat=own.extension)
+        if there is not None and there is not own:
+            if not take_over:
+                raise Conflict(
+                    "seat_in_use", "Seat {seat} is in use by {name}. Take over, or choose another.", seat=extension, name=there.user_name
+                )
+            if there.state in BUSY - {SeatState.WRAP_UP}:
+                raise Conflict("seat_in_call", "{name} is in a call at seat {seat}. Choose another.", seat=extension, name=there.user_name)
+            await self.sign_out(there.user_id, by="taken_over")
+        if own is not None:
+            await self.sign_out(own.user_id, by="taken_over" if take_over else "moved")
+
+    async def sign_out(self, user_id: int, by: str = "agent") -> None:
+        """Get up. Not while in a call."""
+        s = self._by_user.get(user_id)
+        if s is None:
+            return
+        if by == "agent" and s.state in BUSY - {SeatState.WRAP_UP}:
+            raise Conflict("in_call", "You are in a call at seat {seat}. Finish it first.", seat=s.extension)
+        now = self._clock.now()
+        if s.wrap_up_ends is not None:
+            self._end_wrap_up(s, now)
+        s.intent = step(s.intent, s.facts, Trigger.SIGN_OUT)
+        for queue, _ in s.queues:
+            self.lines[s.pbx_id].drop_member(queue, s.extension)
+        self._refresh(s, now)
+        del self._by_user[s.user_id]
+        self._by_extension.pop((s.pbx_id, s.extension), None)
+        self._update_session(s, signed_out_at=now, ended_by=by)
+
+    def want(self, user_id: int, state: str, reason: str = "") -> None:
+        """Ready or paused: now, or as the next state while busy. Raises Refusal."""
+        s = self._by_user.get(user_id)
+        if s is None:
+            raise Conflict("not_seated", "You are not signed in to a seat.")
+        if state == "paused" and not reason:
+            raise Refusal("no_reason", "Choose a reason for the pause.")
+        s.intent = step(s.intent, s.facts, Trigger.WANT_READY if state == "ready" else Trigger.WANT_PAUSE, reason)
+        self._update_session(s)
+        self._refresh(s, self._clock.now(), tell=True)
+
+    def finish(self, user_id: int) -> None:
+        """End the wrap-up. Harmless when there is none."""
+        s = self._by_user.get(user_id)
+        if s is not None and s.wrap_up_ends is not None and s.facts.phase is Phase.NONE:
+            self._end_wrap_up(s, self._clock.now())
+
+    # ------------------------------------------------------------------------------------------------- what the PBX reports
+
+    def _hear(self, _topic: str, event: object) -> None:
+        if isinstance(event, PhoneRegistered | PhoneLost):
+            registered = isinstance(event, PhoneRegistered)
+            self._phones[(event.pbx_id, event.extension)] = registered
+            s = self.at(event.pbx_id, event.extension)
+            if s is not None:
+                self._set_facts(s, Facts(registered=registered, phase=s.facts.phase), event)
+        elif isinstance(event, CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall):
+            s = self.at(event.pbx_id, event.extension)
+            if s is not None:
+                self._hear_call(s, event)
+
+    def _hear_call(self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall) -> None:
+        phase: Phase | None = None
+        match event:
+            case CallOffered() if s.facts.phase in (Phase.NONE, Phase.RINGING):
+                phase, s.call_id = Phase.RINGING, event.call_id
+            case OfferEnded() if event.result is not OfferResult.ANSWERED and s.facts.phase is Phase.RINGING and s.call_id == event.call_id:
+                phase = Phase.NONE
+            case CallAnswered() | CallResumed():
+                phase, s.call_id = Phase.TALKING, event.call_id
+            case CallHeld() if s.call_id == event.call_id:
+                phase = Phase.HELD
+            case SeatLeftCall() if s.call_id == event.call_id:
+                phase = Phase.NONE
+                self._call_over(s, event)
+        if phase is not None:
+            self._set_facts(s, Facts(registered=s.facts.registered, phase=phase), event)
+
+    def _call_over(self, s: Sitting, event: SeatLeftCall) -> None:
+        wrap_up_s = self._wrap_up_s.get((s.pbx_id, event.queue), self._default_wrap_up_s) if event.queue else 0
+        at = event.at if event.at is not None else self._clock.now()
+        if not event.talked or wrap_up_s <= 0 or s.wrap_up_ends is not None:
+            s.intent = step(s.intent, s.facts, Trigger.CALL_GONE)
+            self._update_session(s)
+            return
+        s.intent = step(s.intent, s.facts, Trigger.CALL_OVER)
+        s.wrap_up_call, s.wrap_up_from, s.wrap_up_ends = event.call_id, at, at + wrap_up_s
+        self._set_timer(s)
+        self._update_session(s)
+
+    def _set_facts(self, s: Sitting, facts: Facts, event: DomainEvent) -> None:
+        s.facts = facts
+        if facts.phase is Phase.NONE and not s.intent.wrap_up:
+            s.call_id = None
+        self._refresh(s, event.at if event.at is not None else self._clock.now())
+
+    # -------------------------------------------------------------------------------------------------------------- wrap-up
+
+    def _set_timer(self, s: Sitting) -> None:
+        if s.timer is not None:
+            s.timer.cancel()
+        wait = max((s.wrap_up_ends or 0.0) - self._clock.now(), 0.0)
+        s.timer = asyncio.get_running_loop().call_later(wait, self._wrap_up_due, s)
+
+    def _wrap_up_due(self, s: Sitting) -> None:
+        if s.wrap_up_ends is not None and self._by_user.get(s.user_id) is s:
+            self._end_wrap_up(s, self._clock.now())
+
+    def _end_wrap_up(self, s: Sitting, now: float) -> None:
+        if s.timer is not None:
+            s.timer.cancel()
+            s.timer = None
+        call_id, began = s.wrap_up_call, s.wrap_up_from
+        s.wrap_up_call = s.wrap_up_from = s.wrap_up_ends = None
+        s.intent = step(s.intent, s.facts, Trigger.WRAP_UP_OVER)
+        if s.facts.phase is Phase.NONE:
+            s.call_id = None
+        self._update_session(s)
+        self._refresh(s, now)
+        if call_id is not None and began is not None:
+            self._book_wrap_up(s, call_id, began, now)
+
+    def _book_wrap_up(self, s: Sitting, call_id: int, began: float, now: float) -> None:
+        day = day_of(began, s.zone)
+        event = WrapUpBooked(unit_id=s.unit_id, pbx_id=s.pbx_id, at=now, call_id=call_id, user_id=s.user_id, day=day)
+
+        async def write(db: AsyncConnection) -> None:
+            last = (
+                select(Segment.id)
+                .where(Segment.call_id == call_id, Segment.user_id == s.user_id)
+                .order_by(Segment.started_at.desc(), Segment.id.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+            await db.execute(update(Segment).where(Segment.id == last).values(acw_s=max(now - began, 0.0)))
+
+        self._books.put(write, lambda: self._bus.publish(topic(event), event))
+
+    # ------------------------------------------------------------------------------------------------------------- the state
+
+    def _refresh(self, s: Sitting, at: float, tell: bool = False) -> None:
+        known = self._phones.get((s.pbx_id, s.extension))
+        if known is not None and s.facts.registered is None:
+            s.facts = Facts(registered=known, phase=s.facts.phase)
+        state = state_of(s.intent, s.facts)
+        reason = s.intent.pause_reason if state is SeatState.PAUSED else ("phone_lost" if state is SeatState.UNREACHABLE else "")
+        changed = state is not s.state or reason != s.reason or s.since is None
+        if changed:
+            s.state, s.reason, s.since = state, reason, max(at, s.since or 0.0)
+            self._write_interval(s)
+        self._tell_queues(s)
+        if changed or tell:
+            self._publish(s)
+
+    def _publish(self, s: Sitting) -> None:
+        event = SeatChanged(
+            unit_id=s.unit_id, pbx_id=s.pbx_id, at=s.since, user_id=s.user_id, seat_id=s.seat_id, extension=s.extension, phone=s.phone,
+            state=s.state.value, since=s.since, reason=s.reason, next_state=s.intent.next_state, next_reason=s.intent.next_reason,
+            wrap_up_ends=s.wrap_up_ends, call_id=s.call_id if s.facts.phase is not Phase.NONE else s.wrap_up_call,
+        )  # fmt: skip
+        self._bus.publish(topic(event), event)
+
+    def _tell_queues(self, s: Sitting) -> None:
+        if not s.intent.signed_in:
+            return
+        members = list(self._members_of(s))
+        wish = (members[0].paused, members[0].reason) if members else None
+        if wish != s.wished:
+            s.wished = wish
+            for member in members:
+                self.lines[s.pbx_id].want_member(member)
+
+    # ------------------------------------------------------------------------------------------------------------- the books
+
+    def _index(self, s: Sitting) -> None:
+        self._by_user[s.user_id] = s
+        self._by_extension[(s.pbx_id, s.extension)] = s
+        self._last_at[(s.pbx_id, s.extension)] = s.user_id
+
+    def _write_session(self, s: Sitting, address: str) -> None:
+        row = {
+            "id": s.session_id, "unit_id": s.unit_id, "pbx_id": s.pbx_id, "user_id": s.user_id, "seat_id": s.seat_id,
+            "extension": s.extension, "phone": s.phone, "secret": s.secret if s.phone == "browser" else "", "address": address,
+            "signed_in_at": s.signed_in_at, "pause_reason": s.intent.pause_reason,
+        }  # fmt: skip
+        audit = {
+            "id": self._new_id(), "unit_id": s.unit_id, "at": s.signed_in_at, "user_id": s.user_id, "action": "seat_sign_in", "kind": "seat",
+            "thing_id": s.seat_id, "detail": s.extension,
+        }  # fmt: skip
+
+        async def write(db: AsyncConnection) -> None:
+            await db.execute(insert(SeatSession).values(row))
+            await db.execute(insert(Audit).values(audit))
+
+        self._books.put(write)
+
+    def _update_session(self, s: Sitting, **more: object) -> None:
+        values: dict[str, object] = {
+            "pause_reason": s.intent.pause_reason, "next_state": s.intent.next_state, "next_reason": s.intent.next_reason,
+            "wrap_up_call": s.wrap_up_call, "wrap_up_from": s.wrap_up_from, "wrap_up_ends": s.wrap_up_ends, **more,
+        }  # fmt: skip
+        session_id = s.session_id
+
+        async def write(db: AsyncConnection) -> None:
+            await db.execute(update(SeatSession).where(SeatSession.id == session_id).values(**values))
+
+        self._books.put(write)
+
+    def _write_interval(self, s: Sitting) -> None:
+        since = s.since if s.since is not None else self._clock.now()
+        session_id = s.session_id
+        row: dict[str, object] | None = None
+        if s.state is not SeatState.SIGNED_OUT:
+            row = {
+                "id": self._new_id(), "unit_id": s.unit_id, "pbx_id": s.pbx_id, "session_id": s.session_id, "user_id": s.user_id,
+                "state": s.state.value, "reason": s.reason, "call_id": s.call_id, "from_at": since, "day": day_of(since, s.zone), "zone": s.zone,
+            }  # fmt: skip
+
+        async def write(db: AsyncConnection) -> None:
+            open_rows = (SeatStateRow.session_id == session_id, SeatStateRow.to_at.is_(None))
+            await db.execute(update(SeatStateRow).where(*open_rows).values(to_at=since))
+            if row is not None:
+                await db.execute(insert(SeatStateRow).values(row))
+
+        self._books.put(write)
+
+
+def queue_names(sittings: Sequence[Sitting]) -> set[str]:
+    """The queues that somebody is there for."""
+    return {name for s in sittings for name, _ in s.queues}
