@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from crm_core.kernel.clock import ManualClock
 from tests.peers.fixtures import (  # noqa: F401 - fixtures are found by their names here
@@ -14,6 +15,11 @@ from tests.peers.fixtures import (  # noqa: F401 - fixtures are found by their n
     redis_server,
     redis_url,
 )
+
+# Machines that run the suite are shared and slow by fits; a property is about what holds, not about how fast it was
+# drawn.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture
