@@ -16,17 +16,19 @@ from aiohttp import WSMsgType, web
 from crm_core.kernel.access import Principal
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.errors import NotSignedIn, Refusal
-from crm_core.kernel.feed import Feed, Outbox
+from crm_core.kernel.feed import FeedAddress, Leave
+from crm_core.kernel.feeds import FeedSource
+from crm_core.kernel.socket_writer import SocketWriter
 from crm_core.kernel.words import say
 from crm_core.signin import SignIn
 from crm_core.web.app import COOKIE
 from crm_core.web.ask import Ask
 
 log = structlog.get_logger(__name__)
-FeedDoor = Callable[[Principal], Feed]
+FeedDoor = Callable[[Principal], FeedAddress]
 RECHECK_S = 15.0
 MAX_FRAME = 16 * 1024
-SIGNED_OUT, SLOW = 4401, 4408
+SIGNED_OUT = 4401
 
 
 class Said(msgspec.Struct):
@@ -42,7 +44,8 @@ class Said(msgspec.Struct):
 class Sockets:
     """All open sockets of this process, and the feeds they may join."""
 
-    def __init__(self, sign_in: SignIn, clock: Clock, origins: frozenset[str]) -> None:
+    def __init__(self, feeds: FeedSource, sign_in: SignIn, clock: Clock, origins: frozenset[str]) -> None:
+        self._feeds = feeds
         self.doors: dict[str, FeedDoor] = {}
         self.seen: Callable[[Principal], None] = lambda _: None
         self.open: set[Tab] = set()
@@ -59,7 +62,7 @@ class Sockets:
             return web.Response(status=403, text="sign in with a browser")
         ws = web.WebSocketResponse(max_msg_size=MAX_FRAME, compress=False, heartbeat=30, autoping=True)
         await ws.prepare(request)
-        tab = Tab(ws, ask, request.cookies.get(COOKIE, ""))
+        tab = Tab(ws, SocketWriter(request, label=f"user {ask.principal.user_id}"), ask, request.cookies.get(COOKIE, ""))
         self.open.add(tab)
         try:
             await self._run(tab)
@@ -70,17 +73,15 @@ class Sockets:
 
     async def _run(self, tab: Tab) -> None:
         tab.send({"v": 1, "t": "welcome", "now": self._now_ms()})
-        writer = asyncio.create_task(tab.write())
         watcher = asyncio.create_task(self._watch(tab))
         try:
             async for message in tab.ws:
                 if message.type is WSMsgType.TEXT:
                     self._hear(tab, message.data)
         finally:
-            for task in (writer, watcher):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                    await task
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                await watcher
 
     def _hear(self, tab: Tab, text: str) -> None:
         try:
@@ -101,13 +102,13 @@ class Sockets:
         try:
             if door is None:
                 raise Refusal("no_such_feed", "There is no such feed.")
-            feed = door(tab.principal)
+            address = door(tab.principal)
         except Refusal as refusal:
             told = say(tab.lang, refusal.say, **refusal.detail)
             tab.send({"v": 1, "t": "refused", "feed": said.feed, "why": refusal.code, "say": told})
             return
         tab.leave(said.feed)
-        tab.joined[said.feed] = feed.join(said.since, tab.outbox.put)
+        tab.joined[said.feed] = self._feeds.join(address, said.since, tab.writer.send)
 
     async def _watch(self, tab: Tab) -> None:
         """A session that ended, or a right that was taken away, ends the socket."""
@@ -116,46 +117,38 @@ class Sockets:
             try:
                 visit = await self._sign_in.visit(tab.cookie)
             except NotSignedIn:
-                await tab.ws.close(code=SIGNED_OUT)
+                tab.writer.close(SIGNED_OUT, "signed out")
                 return
             except Exception:
                 log.warning("a session could not be checked again", user_id=tab.principal.user_id)
                 continue
             if visit.principal.grants != tab.principal.grants:
-                await tab.ws.close(code=SIGNED_OUT)
+                tab.writer.close(SIGNED_OUT, "rights changed")
                 return
 
-    async def end_sessions_of(self, user_id: int) -> None:
-        """Close every tab of a person: they signed out."""
-        await asyncio.gather(*(t.ws.close(code=SIGNED_OUT) for t in list(self.open) if t.principal.user_id == user_id))
+    def end_session(self, cookie: str) -> None:
+        """Close every tab of a session that signed out."""
+        for tab in list(self.open):
+            if tab.cookie == cookie:
+                tab.writer.close(SIGNED_OUT, "signed out")
 
     def _now_ms(self) -> int:
         return round(self._clock.now() * 1000)
 
 
 class Tab:
-    """One open socket: what it joined, and what still has to be sent."""
+    """One open socket, and what it joined."""
 
-    def __init__(self, ws: web.WebSocketResponse, ask: Ask, cookie: str) -> None:
+    def __init__(self, ws: web.WebSocketResponse, writer: SocketWriter, ask: Ask, cookie: str) -> None:
         self.ws = ws
+        self.writer = writer
         self.principal = ask.principal
         self.lang = ask.lang
         self.cookie = cookie
-        self.joined: dict[str, Callable[[], None]] = {}
-        self.outbox = Outbox()
+        self.joined: dict[str, Leave] = {}
 
     def send(self, message: dict[str, Any]) -> None:
-        self.outbox.put(orjson.dumps(message))
-
-    async def write(self) -> None:
-        """Send what the outbox holds, in order; a tab that can't keep up is cut and comes back by itself."""
-        while True:
-            frames = await self.outbox.take()
-            if frames is None:
-                await self.ws.close(code=SLOW)
-                return
-            for frame in frames:
-                await self.ws.send_bytes(frame) if False else await self.ws.send_str(frame.decode())
+        self.writer.send(orjson.dumps(message))
 
     def leave(self, feed: str) -> None:
         leave = self.joined.pop(feed, None)

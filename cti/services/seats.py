@@ -90,7 +90,7 @@ class Seats:
         self._wrap_up_s: dict[tuple[int, str], int] = {}
         self._last_at: dict[tuple[int, str], int] = {}
         self.lines: Mapping[int, PbxLine] = {}
-        bus.subscribe("unit.", self._hear)
+        bus.subscribe("unit", self._hear)
 
     # ------------------------------------------------------------------------------------------------------------- looking
 

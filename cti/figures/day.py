@@ -1,0 +1,99 @@
+"""The day's figures out of the database: per queue, per agent, and all together; and the rows behind a figure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cti.figures.definitions import COUNTS, OF_AGENT, OF_ALL, OF_QUEUE, SHOWN, SUMS, Figure, Table, compute
+from cti.storage import Offer, QueueEntry, Segment
+
+Counted = dict[str, float]
+
+
+@dataclass(slots=True)
+class DayFigures:
+    """Figures by queue name, by agent, and of the whole unit."""
+
+    queues: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    agents: dict[int, dict[str, Figure]] = field(default_factory=dict)
+    all: dict[str, Figure] = field(default_factory=dict)
+
+
+def _columns(table: Table) -> tuple[list[str], list[Any]]:
+    """The names and aggregate expressions of every count and sum over a table."""
+    names: list[str] = []
+    columns: list[Any] = []
+    for name, count in COUNTS.items():
+        if count.table is table:
+            names.append(name)
+            columns.append(func.sum(case((count.where(), 1), else_=0)))
+    for name, (over, what) in SUMS.items():
+        if COUNTS[over].table is table:
+            names.append(name)
+            columns.append(func.sum(case((COUNTS[over].where(), func.coalesce(what(), 0.0)), else_=0.0)))
+    return names, columns
+
+
+async def _grouped(db: AsyncConnection, table: Table, by: Any, unit_id: int, day: str) -> dict[Any, Counted]:
+    names, columns = _columns(table)
+    statement = select(by, *columns).where(table.unit_id == unit_id, table.day == day).group_by(by)
+    return {row[0]: dict(zip(names, (float(v or 0) for v in row[1:]), strict=True)) for row in (await db.execute(statement)).all()}
+
+
+async def day_figures(db: AsyncConnection, unit_id: int, day: str) -> DayFigures:
+    """All figures of a unit's day."""
+    by_queue: dict[str, Counted] = defaultdict(lambda: defaultdict(float))
+    by_agent: dict[int, Counted] = defaultdict(lambda: defaultdict(float))
+    whole: Counted = defaultdict(float)
+    for table, queue, agent in ((QueueEntry, QueueEntry.queue, QueueEntry.user_id), (Offer, Offer.queue, Offer.user_id), (Segment, Segment.queue, Segment.user_id)):  # fmt: skip
+        for name, counted in (await _grouped(db, table, queue, unit_id, day)).items():
+            _add(whole, counted)
+            if name:
+                _add(by_queue[name], counted)
+        for user_id, counted in (await _grouped(db, table, agent, unit_id, day)).items():
+            if user_id is not None:
+                _add(by_agent[user_id], counted)
+    return DayFigures(
+        queues={q: {n: compute(n, c) for n in OF_QUEUE} for q, c in by_queue.items()},
+        agents={u: {n: compute(n, c) for n in OF_AGENT} for u, c in by_agent.items()},
+        all={n: compute(n, whole) for n in OF_ALL},
+    )
+
+
+def _add(total: Counted, more: Mapping[str, float]) -> None:
+    for name, value in more.items():
+        total[name] += value
+
+
+def empty(names: Iterable[str]) -> dict[str, Figure]:
+    """The figures of a day on which nothing happened."""
+    return {n: compute(n, defaultdict(float)) for n in names}
+
+
+def rows_behind(name: str, unit_id: int, day: str, queue: str = "", agent: int | None = None) -> Select[Any]:
+    """The (row id, call id) that a figure counts, newest first. Raises KeyError for no figure."""
+    count = COUNTS[SHOWN[name].counts if name in SHOWN else name]
+    table = count.table
+    statement = select(table.id, table.call_id).where(table.unit_id == unit_id, table.day == day, count.where())
+    if queue:
+        statement = statement.where(table.queue == queue)
+    if agent is not None:
+        statement = statement.where(table.user_id == agent)
+    return statement.order_by(table.id.desc())
+
+
+def shown(figure: Figure, day: str, queue: str = "", agent: int | None = None) -> dict[str, Any]:
+    """A figure as feeds and pages carry it."""
+    definition = SHOWN[figure.name]
+    query = {"figure": figure.name, "day": day, **({"queue": queue} if queue else {}), **({"agent": str(agent)} if agent is not None else {})}
+    return {
+        "value": figure.value, "kind": definition.kind, "num": round(figure.num, 3), "den": round(figure.den, 3), "formula": definition.formula,
+        "title": definition.title, "href": f"/calls?{urlencode(query)}",
+    }  # fmt: skip

@@ -1,0 +1,144 @@
+"""Finished calls into the books: each once, with the people who took part, whatever is replayed or heard twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_core.days import day_of
+from crm_core.kernel.bus import Bus
+from crm_core.kernel.clock import Clock
+from crm_core.numbers import NumberRules, read
+from cti.events import CallBooked, CallEnded, CallFact, Direction, EntryFact, EntryOutcome
+from cti.links import Links, write_link
+from cti.pbx_events import OfferResult
+from cti.services.books import Books
+from cti.services.lines import topic
+from cti.services.seats import Seats
+from cti.storage import Call, CallLeg, CallLink, Offer, QueueEntry, Segment, Transfer
+
+log = structlog.get_logger(__name__)
+
+
+class CallBooks:
+    """Listens for calls that ended and writes them down."""
+
+    def __init__(
+        self, bus: Bus, books: Books, clock: Clock, new_id: Callable[[], int], seats: Seats, links: Links, *, zones: Callable[[int], str],
+        rules: Callable[[int], NumberRules], limits: Mapping[tuple[int, str], tuple[int, int]],
+    ) -> None:  # fmt: skip
+        self._bus, self._books, self._clock, self._new_id = bus, books, clock, new_id
+        self._seats, self._links, self._zones, self._rules, self._limits = seats, links, zones, rules, limits
+        bus.subscribe("unit.*.pbx.*.call.ended", self._hear)
+
+    def _hear(self, _topic: str, event: object) -> None:
+        if isinstance(event, CallEnded):
+            self.put(event.fact)
+
+    def put(self, fact: CallFact) -> None:
+        """Write a finished call; CallBooked follows when it stands in the database."""
+        at = next((t for t in (fact.started_at, fact.ended_at) if t is not None), self._clock.now())
+        zone = self._zones(fact.unit_id)
+        day = day_of(at, zone)
+        people = {s.extension: self._seats.who_sat(fact.pbx_id, s.extension) for s in fact.segments if s.extension}
+        rows = Rows(fact, day, zone, lambda ext: self._seats.who_sat(fact.pbx_id, ext), self._limits, self._rules(fact.unit_id))
+        customer_id = self._links.customer_of(fact.call_id)
+        link_id = self._new_id()
+        users = tuple(sorted({u for u in people.values() if u is not None} | {u for u in rows.asked() if u is not None}))
+        booked = CallBooked(
+            unit_id=fact.unit_id, pbx_id=fact.pbx_id, at=fact.ended_at, call_id=fact.call_id, fact=fact, day=day, user_ids=users
+        )
+
+        async def write(db: AsyncConnection) -> None:
+            key = (Call.pbx_id == fact.pbx_id, Call.epoch == fact.epoch, Call.pbx_call_id == fact.pbx_call_id)
+            if (await db.execute(select(Call.id).where(*key))).first() is not None:
+                return
+            for table, values in rows.all():
+                if values:
+                    await db.execute(insert(table), values)
+            if customer_id is not None:
+                await write_link(db, link_id, fact.unit_id, fact.call_id, customer_id, fact.started_at, "number")
+
+        self._books.put(write, lambda: self._bus.publish(topic(booked), booked))
+
+
+class Rows:
+    """One finished call as rows of its tables."""
+
+    def __init__(
+        self, fact: CallFact, day: str, zone: str, who: Callable[[str], int | None], limits: Mapping[tuple[int, str], tuple[int, int]], rules: NumberRules
+    ) -> None:  # fmt: skip
+        self._f, self._who, self._limits, self._rules = fact, who, limits, rules
+        self._base: dict[str, Any] = {"unit_id": fact.unit_id, "pbx_id": fact.pbx_id}
+        self._counted: dict[str, Any] = {**self._base, "call_id": fact.call_id, "day": day, "zone": zone}
+
+    def asked(self) -> set[int | None]:
+        """Everybody whose seat was rung."""
+        return {self._who(o.extension) for e in self._f.entries for o in e.offers}
+
+    def all(self) -> list[tuple[type, list[dict[str, Any]]]]:
+        """Every table with its rows."""
+        of_call = {**self._base, "call_id": self._f.call_id}
+        transfers = [
+            {**of_call, "id": self._f.legs[0].leg_id + n + 1 if self._f.legs else self._f.call_id + n + 1, "kind": t.kind.value, "by": t.by, "to": t.to,
+             "result": t.result, "at": t.at}
+            for n, t in enumerate(self._f.transfers)
+        ]  # fmt: skip
+        return [
+            (Call, [self._call()]),
+            (CallLeg, [self._leg(of_call, leg) for leg in self._f.legs]),
+            (QueueEntry, [self._entry(e) for e in self._f.entries]),
+            (Offer, [self._offer(e, o) for e in self._f.entries for o in e.offers]),
+            (Segment, [self._segment(s) for s in self._f.segments]),
+            (Transfer, transfers),
+        ]
+
+    def _call(self) -> dict[str, Any]:
+        f = self._f
+        outside = f.dialed if f.direction is Direction.OUTBOUND else f.caller
+        last = f.segments[-1] if f.segments else None
+        return {
+            "id": f.call_id, "unit_id": f.unit_id, "pbx_id": f.pbx_id, "epoch": f.epoch, "pbx_call_id": f.pbx_call_id,
+            "direction": f.direction.value, "caller": f.caller[:60], "caller_name": f.caller_name[:120],
+            "caller_key": read(outside, self._rules).key, "dialed": f.dialed[:60], "started_at": f.started_at, "answered_at": f.answered_at,
+            "ended_at": f.ended_at, "outcome": f.outcome.value, "queue": f.entries[0].queue if f.entries else "",
+            "user_id": self._who(last.extension) if last and last.extension else None, "talk_s": sum(s.talk_s for s in f.segments),
+            "unobserved": f.unobserved, "day": self._counted["day"], "zone": self._counted["zone"],
+        }  # fmt: skip
+
+    def _leg(self, of_call: dict[str, Any], leg: Any) -> dict[str, Any]:
+        return {
+            **of_call, "id": leg.leg_id, "pbx_leg_id": leg.pbx_leg_id, "party": leg.party, "endpoint": leg.endpoint[:60],
+            "number": leg.number[:60], "user_id": self._who(leg.endpoint) if leg.party == "seat" else None, "started_at": leg.started_at,
+            "rang_at": leg.rang_at, "answered_at": leg.answered_at, "ended_at": leg.ended_at, "hangup_cause": leg.hangup_cause,
+        }  # fmt: skip
+
+    def _entry(self, e: EntryFact) -> dict[str, Any]:
+        threshold, short = self._limits.get((self._f.pbx_id, e.queue), (20, 5))
+        winner = next((o.extension for o in e.offers if o.result is OfferResult.ANSWERED), "")
+        answered = e.outcome is EntryOutcome.ANSWERED
+        return {
+            **self._counted, "id": e.entry_id, "queue": e.queue, "joined_at": e.joined_at, "left_at": e.left_at, "wait_s": e.wait_s,
+            "outcome": e.outcome.value, "sl_threshold_s": threshold, "short_abandon_s": short,
+            "user_id": self._who(winner) if answered and winner else None,
+        }  # fmt: skip
+
+    def _offer(self, e: EntryFact, o: Any) -> dict[str, Any]:
+        return {
+            **self._counted, "id": o.offer_id, "entry_id": e.entry_id, "queue": e.queue, "extension": o.extension,
+            "user_id": self._who(o.extension), "started_at": o.started_at, "ended_at": o.ended_at, "result": o.result.value,
+        }  # fmt: skip
+
+    def _segment(self, s: Any) -> dict[str, Any]:
+        return {
+            **self._counted, "id": s.segment_id, "leg_a": s.leg_a, "leg_b": s.leg_b, "queue": s.queue, "extension": s.extension,
+            "user_id": self._who(s.extension) if s.extension else None, "started_at": s.started_at, "ended_at": s.ended_at,
+            "talk_s": s.talk_s, "hold_s": s.hold_s,
+        }  # fmt: skip
+
+
+__all__ = ["CallBooks", "CallLink"]
