@@ -1,0 +1,174 @@
+"""A call while it lives, and what hangs on it: waits, offers, segments, transfers.
+
+Records and the plain questions they can answer about themselves; how events change them is told in the board's modules.
+Times are the PBX's clock in seconds, None where it did not say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cti.domain.leg import Leg
+from cti.events import Direction, EntryOutcome
+from cti.pbx_events import OfferResult, Party, TransferKind
+
+
+def span(start: float | None, end: float | None) -> float | None:
+    """Seconds from start to end, never negative; None if either is unknown."""
+    return None if start is None or end is None else max(0.0, end - start)
+
+
+@dataclass(slots=True, eq=False)
+class Offer:
+    """One seat being rung. `offer_leg` is the PBX's name of its leg, which may come to be known later than the offer."""
+
+    offer_id: int
+    call: Call
+    extension: str
+    queue: str
+    offer_leg: str
+    asked_by: Leg | None
+    started_at: float | None
+    entry: Entry | None = None
+    missed: bool = False
+    ended_at: float | None = None
+    result: OfferResult | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One wait in a queue. `outcome` is None while it waits, and until it is clear why the wait ended."""
+
+    entry_id: int
+    call: Call
+    leg: Leg
+    queue: str
+    position: int
+    joined_at: float | None
+    left_at: float | None = None
+    left: bool = False
+    abandoned: bool = False
+    outcome: EntryOutcome | None = None
+    offers: list[Offer] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> bool:
+        """Still in the line."""
+        return not self.left and self.outcome is None
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """Two legs that hear one another. `apart`: the one went to consult somebody while this one waits on hold."""
+
+    segment_id: int
+    a: Leg
+    b: Leg
+    queue: str
+    started_at: float | None
+    ended_at: float | None = None
+    known_until: float | None = None  # the last moment it was known to go on, where nobody saw its end
+    open: bool = True
+    apart: bool = False
+    apart_at: float | None = None
+    hold_s: float = 0.0
+    held_since: float | None = None
+
+    def other(self, leg: Leg) -> Leg:
+        """The one this leg hears."""
+        return self.b if leg is self.a else self.a
+
+    @property
+    def seat(self) -> Leg | None:
+        """The seat in it; of two seats the one that was called."""
+        if self.b.is_seat:
+            return self.b
+        return self.a if self.a.is_seat else None
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One passing-on; `result` is None until the call's end shows what became of it."""
+
+    kind: TransferKind
+    by: Leg
+    party: Leg | None
+    to: str
+    done: bool
+    at: float | None
+    result: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One conversation. `aliases` are all the names by which the PBX counts legs to it."""
+
+    call_id: int
+    pbx_call: str
+    started_at: float | None
+    aliases: set[str] = field(default_factory=set)
+    legs: list[Leg] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    notes: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
+    recordings: list[str] = field(default_factory=list)
+    direction: Direction | None = None
+    told: bool = False
+    answered_at: float | None = None
+
+    @property
+    def head(self) -> Leg | None:
+        """The party the call began with: the earliest leg that isn't the PBX's own."""
+        real = [leg for leg in self.legs if leg.is_real]
+        if len(real) < 2:
+            return real[0] if real else None
+        return min(real, key=lambda leg: leg.started_at or 0.0)
+
+    @property
+    def waiting(self) -> Entry | None:
+        """The wait the call is in, if any."""
+        return next((entry for entry in self.entries if entry.waiting), None)
+
+    def decide_direction(self, *, at_end: bool = False) -> Direction | None:
+        """Where the call goes, as far as its legs tell; `at_end` forces an answer."""
+        head = self.head
+        if head is None:
+            return None
+        if head.endpoint.party is Party.TRUNK:
+            return Direction.INBOUND if head.inward else Direction.OUTBOUND
+        others = [leg for leg in self.legs if leg is not head and leg.is_real]
+        if any(leg.endpoint.party is Party.TRUNK for leg in others):
+            return Direction.OUTBOUND
+        if any(leg.extension != head.extension for leg in others) or self.entries:
+            return Direction.INTERNAL
+        if not head.inward:
+            return Direction.OUTBOUND  # the PBX rings a seat on its own: click-to-dial
+        if at_end:
+            return Direction.OUTBOUND if len(head.dialed) > 6 else Direction.INTERNAL
+        return None
+
+    @property
+    def caller(self) -> str:
+        """The calling number as the PBX sent it; "" = withheld, or the PBX itself called."""
+        head = self.head
+        return "" if head is None or (not head.is_seat and not head.inward) else head.number
+
+    @property
+    def caller_name(self) -> str:
+        """The caller's name as the PBX sent it."""
+        head = self.head
+        return "" if head is None or (not head.is_seat and not head.inward) else head.name
+
+    @property
+    def dialed(self) -> str:
+        """The number called."""
+        head = self.head
+        if head is None:
+            return ""
+        if not head.is_seat and not head.inward:
+            return head.number
+        if head.dialed:
+            return head.dialed
+        return next((leg.spoken_name for leg in self.legs if leg is not head and leg.is_real), "")

@@ -1,0 +1,219 @@
+"""The finished call: what it all amounts to, and the fact that goes into the books.
+
+Pure reading of a call whose last leg has ended (or is held for ended); nothing is told from here and no event is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cti.domain.call import Call, Entry, Offer, Segment, Transfer, span
+from cti.domain.leg import Leg
+from cti.events import (
+    CallFact,
+    Direction,
+    EntryFact,
+    EntryOutcome,
+    LegFact,
+    OfferFact,
+    Outcome,
+    SegmentFact,
+    TransferFact,
+)
+from cti.pbx_events import OfferResult, Party, TransferKind
+
+# A caller whose wait ends and whose leg ends within this time, without a cause from the dialplan, did not time out.
+AT_ONCE_S: Final = 0.5
+COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
+
+_BUSY: Final = frozenset({17})
+_REJECTED: Final = frozenset({21})
+_UNANSWERED: Final = frozenset({0, 16, 18, 19, 31, 32})
+# Notes of the dialplan that say how a call ended that nobody answered.
+CALLBACK_NOTE: Final = "CallbackRequest"
+VOICEMAIL_NOTE: Final = "Voicemail"
+
+
+def settle_waits(call: Call) -> None:
+    """Give every wait and offer its last word, now that it is known what the caller's leg did afterwards."""
+    for entry in call.entries:
+        leg, gap = entry.leg, span(entry.left_at, entry.leg.ended_at)
+        if entry.outcome is None:
+            entry.outcome = EntryOutcome.ABANDONED
+        at_once = leg.cause == 0 and gap is not None and gap <= AT_ONCE_S
+        if entry.outcome is EntryOutcome.TIMED_OUT and at_once:
+            entry.outcome = EntryOutcome.ABANDONED
+        if entry.outcome is EntryOutcome.LEFT_BY_KEY and _noted(call, CALLBACK_NOTE):
+            entry.outcome = EntryOutcome.CALLBACK
+        if entry.outcome is EntryOutcome.ABANDONED:
+            for offer in entry.offers:
+                if offer.result is OfferResult.NO_ANSWER and not offer.missed:
+                    offer.result = OfferResult.CALLER_LEFT
+    for offer in call.offers:
+        if offer.result is None:
+            offer.result = OfferResult.CALLER_LEFT
+
+
+def outcome_of(call: Call) -> Outcome:
+    """How the call ended, by the glossary's table."""
+    if any(segment.seat is not None for segment in call.segments):
+        return Outcome.ANSWERED
+    if _noted(call, CALLBACK_NOTE):
+        return Outcome.CALLBACK_REQUESTED
+    if _noted(call, VOICEMAIL_NOTE):
+        return Outcome.VOICEMAIL
+    if call.entries:
+        last = call.entries[-1].outcome
+        return Outcome.ABANDONED if last is EntryOutcome.ABANDONED else Outcome.NO_ANSWER
+    return _unqueued_outcome(call)
+
+
+def _unqueued_outcome(call: Call) -> Outcome:
+    head = call.head
+    called = [leg for leg in call.legs if leg.is_real and not leg.inward and not _own_leg(leg, call)]
+    if not called:
+        if head is not None and head.endpoint.party is Party.TRUNK and head.inward:
+            return Outcome.ENDED_IN_MENU if head.answered_at is not None else Outcome.FAILED
+        return Outcome.FAILED if call.direction is Direction.OUTBOUND else Outcome.ENDED_IN_MENU
+    if any(leg.answered_at is not None for leg in called):
+        return Outcome.ANSWERED
+    return _refusal(called[-1])
+
+
+def _own_leg(leg: Leg, call: Call) -> bool:
+    """The seat's own phone in click-to-dial: being rung, it is yet the one that calls."""
+    return leg is call.head and leg.is_seat
+
+
+def _refusal(leg: Leg) -> Outcome:
+    if leg.cause in _BUSY:
+        return Outcome.BUSY
+    if leg.cause in _REJECTED:
+        return Outcome.REJECTED
+    return Outcome.NO_ANSWER if leg.cause is None or leg.cause in _UNANSWERED else Outcome.FAILED
+
+
+def _noted(call: Call, kind: str) -> bool:
+    return any(note == kind for note, _ in call.notes)
+
+
+def settle_transfers(call: Call) -> None:
+    """Say of every passing-on whether its party then reached somebody else."""
+    for transfer in call.transfers:
+        if transfer.result is None:
+            transfer.result = COMPLETED if transfer.done and _arrived(call, transfer) else FAILED
+
+
+def _arrived(call: Call, transfer: Transfer) -> bool:
+    party = transfer.party
+    if party is None:
+        return True
+    for segment in call.segments:
+        if party in (segment.a, segment.b) and segment.other(party) is not transfer.by:
+            lasts = segment.ended_at is None or transfer.at is None or segment.ended_at > transfer.at
+            if lasts:
+                return True
+    if transfer.kind is TransferKind.ATTENDED:
+        return False
+    return any(entry.leg is party and not _before(entry.joined_at, transfer.at) for entry in call.entries)
+
+
+def _before(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one < other
+
+
+def fact_of(call: Call, *, unit_id: int, pbx_id: int, epoch: str, ended_at: float | None, unobserved: bool) -> CallFact:
+    """The call as it goes into the books. Settles what was open."""
+    settle_waits(call)
+    settle_transfers(call)
+    call.direction = call.decide_direction(at_end=True) or Direction.INTERNAL
+    outcome = outcome_of(call)
+    return CallFact(
+        unit_id=unit_id,
+        pbx_id=pbx_id,
+        epoch=epoch,
+        pbx_call_id=call.pbx_call,
+        call_id=call.call_id,
+        direction=call.direction,
+        caller=call.caller,
+        caller_name=call.caller_name,
+        dialed=call.dialed,
+        started_at=call.started_at,
+        answered_at=call.answered_at if call.answered_at is not None or outcome is not Outcome.ANSWERED else _picked_up(call),
+        ended_at=ended_at,
+        outcome=outcome,
+        recording_file=call.recordings[0] if call.recordings else "",
+        legs=tuple(_leg_fact(leg) for leg in call.legs if leg.is_real),
+        entries=tuple(_entry_fact(entry) for entry in call.entries),
+        segments=tuple(_segment_fact(segment) for segment in call.segments),
+        transfers=tuple(_transfer_fact(transfer) for transfer in call.transfers),
+        unobserved=unobserved,
+    )
+
+
+def _picked_up(call: Call) -> float | None:
+    moments = [leg.answered_at for leg in call.legs if leg.is_real and not leg.inward and leg.answered_at is not None]
+    return min(moments, default=None)
+
+
+def _leg_fact(leg: Leg) -> LegFact:
+    return LegFact(
+        leg_id=leg.leg_id,
+        pbx_leg_id=leg.pbx_leg,
+        party=leg.endpoint.party.value,
+        endpoint=leg.endpoint.name,
+        number=leg.number,
+        started_at=leg.started_at,
+        rang_at=leg.rang_at,
+        answered_at=leg.answered_at,
+        ended_at=leg.ended_at,
+        hangup_cause=leg.cause,
+    )
+
+
+def _entry_fact(entry: Entry) -> EntryFact:
+    return EntryFact(
+        entry_id=entry.entry_id,
+        queue=entry.queue,
+        joined_at=entry.joined_at,
+        left_at=entry.left_at,
+        wait_s=span(entry.joined_at, entry.left_at),
+        outcome=entry.outcome or EntryOutcome.ABANDONED,
+        offers=tuple(_offer_fact(offer) for offer in entry.offers),
+    )
+
+
+def _offer_fact(offer: Offer) -> OfferFact:
+    return OfferFact(
+        offer_id=offer.offer_id,
+        extension=offer.extension,
+        started_at=offer.started_at,
+        ended_at=offer.ended_at,
+        result=offer.result or OfferResult.CALLER_LEFT,
+    )
+
+
+def _segment_fact(segment: Segment) -> SegmentFact:
+    lasted = span(segment.started_at, segment.known_until) or 0.0
+    seat = segment.seat
+    return SegmentFact(
+        segment_id=segment.segment_id,
+        leg_a=segment.a.leg_id,
+        leg_b=segment.b.leg_id,
+        extension="" if seat is None else seat.extension,
+        queue=segment.queue,
+        started_at=segment.started_at,
+        ended_at=segment.ended_at,
+        talk_s=max(0.0, lasted - segment.hold_s),
+        hold_s=segment.hold_s,
+    )
+
+
+def _transfer_fact(transfer: Transfer) -> TransferFact:
+    return TransferFact(
+        kind=transfer.kind,
+        by=transfer.by.spoken_name,
+        to=transfer.to,
+        result=transfer.result or FAILED,
+        at=transfer.at,
+    )

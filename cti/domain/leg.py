@@ -1,0 +1,113 @@
+"""One party's connection in a call, while it lives.
+
+A record and its machine, no rules of the call around it. Times are the PBX's clock in seconds, None where it did not say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from cti.pbx_events import Endpoint, Party
+
+if TYPE_CHECKING:
+    from cti.domain.call import Call, Entry, Offer, Segment
+
+
+class LegPhase(StrEnum):
+    """Leg states of the glossary."""
+
+    DIALING = "dialing"
+    RINGING = "ringing"
+    CONNECTED = "connected"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class LegTrigger(StrEnum):
+    """What moves a leg."""
+
+    RANG = "rang"
+    ANSWERED = "answered"
+    HELD = "held"
+    RESUMED = "resumed"
+    ENDED = "ended"
+
+
+# What is not in the table changes nothing: the event came twice, late, or out of order.
+LEG: Final[dict[tuple[LegPhase, LegTrigger], LegPhase]] = {
+    (LegPhase.DIALING, LegTrigger.RANG): LegPhase.RINGING,
+    (LegPhase.DIALING, LegTrigger.ANSWERED): LegPhase.CONNECTED,
+    (LegPhase.RINGING, LegTrigger.ANSWERED): LegPhase.CONNECTED,
+    (LegPhase.CONNECTED, LegTrigger.HELD): LegPhase.HELD,
+    (LegPhase.HELD, LegTrigger.RESUMED): LegPhase.CONNECTED,
+    (LegPhase.DIALING, LegTrigger.ENDED): LegPhase.ENDED,
+    (LegPhase.RINGING, LegTrigger.ENDED): LegPhase.ENDED,
+    (LegPhase.CONNECTED, LegTrigger.ENDED): LegPhase.ENDED,
+    (LegPhase.HELD, LegTrigger.ENDED): LegPhase.ENDED,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Leg:
+    """A leg as far as it is known. `dialed_by` names the leg it was called for, "" = the PBX by itself, None = not told."""
+
+    leg_id: int
+    pbx_leg: str
+    call: Call
+    endpoint: Endpoint
+    number: str
+    name: str
+    dialed: str
+    inward: bool
+    started_at: float | None
+    phase: LegPhase = LegPhase.DIALING
+    dialed_by: str | None = None
+    pair: str = ""
+    bridge: str = ""
+    moved_at: float | None = None  # last time it entered or left a bridge
+    held_at: float | None = None  # last time its hold changed
+    rang_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    hung_up: bool = False  # its party asked for the end before anybody else
+    cause: int | None = None
+    talked: bool = False
+    missing_since: float | None = None
+    offer: Offer | None = None
+    entry: Entry | None = None  # the wait it is in now
+    segments: list[Segment] = field(default_factory=list)  # open ones
+
+    @property
+    def alive(self) -> bool:
+        """Not known to have ended."""
+        return self.phase is not LegPhase.ENDED
+
+    @property
+    def is_seat(self) -> bool:
+        """Its party is a seat's phone."""
+        return self.endpoint.party is Party.SEAT
+
+    @property
+    def is_real(self) -> bool:
+        """Its party is a person or may be one; not the PBX itself."""
+        return self.endpoint.party is not Party.SYSTEM
+
+    @property
+    def extension(self) -> str:
+        """The seat's extension, "" for anyone else."""
+        return self.endpoint.name if self.endpoint.party is Party.SEAT else ""
+
+    @property
+    def spoken_name(self) -> str:
+        """How others call this party: a seat by extension, an outside one by number."""
+        return self.endpoint.name if self.is_seat or not self.is_real else self.number or self.endpoint.name
+
+    def move(self, trigger: LegTrigger) -> bool:
+        """Take a step of the machine; False if the trigger means nothing now."""
+        following = LEG.get((self.phase, trigger))
+        if following is None:
+            return False
+        self.phase = following
+        return True
