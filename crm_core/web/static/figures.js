@@ -1,0 +1,59 @@
+// Figures on a screen: each a link to exactly its rows, with its formula beside it; – is no data and 0 is zero. It counts
+// nothing. Names are told by the server's page; a figure that the page did not have yet is named here.
+
+import { figureText } from "/static/format.js";
+import { icon, make, setAttribute, setText } from "/static/nodes.js";
+import { t } from "/static/words.js";
+
+export function figureWord(name) {
+  switch (name) {
+    case "answered": return t("Answered");
+    case "offered": return t("Offered");
+    case "abandoned": return t("Abandoned");
+    case "missed": case "ring_no_answer": return t("Missed");
+    case "outbound": return t("Calls out");
+    case "service_level": return t("Service level");
+    case "asa": return t("Average wait");
+    case "aht": return t("Handle time");
+    case "talk_s": return t("Talk time");
+    case "average_talk": return t("Average talk");
+    case "ready_s": return t("Ready time");
+    case "wrap_up_s": return t("Wrap-up time");
+    case "abandon_rate": return t("Abandonment");
+    case "handled": return t("Handled");
+    case "longest_wait": return t("Longest wait");
+    case "signed_in": return t("Signed in");
+    default: return name;
+  }
+}
+
+function patchOne(holder, name, figure) {
+  let node = holder.querySelector(".fig");
+  const linked = figure?.href && figure.value !== null && figure.value !== undefined;
+  if (!node || (node.tagName === "A") !== Boolean(linked)) {
+    const made = make(linked ? "a.fig" : "span.fig", { data: { test: "figure", figure: name } });
+    if (node) node.replaceWith(made); else holder.append(made);
+    node = made;
+  }
+  if (linked) setAttribute(node, "href", figure.href);
+  setAttribute(node, "data-none", !linked);
+  setText(node, figureText(figure));
+  const info = holder.querySelector(".info");
+  if (info && figure) { info.dataset.num = figure.num ?? ""; info.dataset.den = figure.den ?? ""; }
+}
+
+// Patches every [data-key] in the holder from a table of figures; `line` makes the place of one not there yet.
+export function patchFigures(holder, figures, line = ".line") {
+  for (const [name, figure] of Object.entries(figures)) {
+    let place = holder.querySelector(`[data-key="${CSS.escape(name)}"]`);
+    if (!place) {
+      holder.querySelector(":scope > p")?.remove();
+      const info = figure.formula ? make("button.info", { type: "button", "aria-label": t("Formula of {figure}", { figure: figureWord(name) }), data: { formula: figure.formula, name: figureWord(name) } }, icon("info")) : null;
+      place = make(`div${line}`, { data: { key: name } }, make("span.name", {}, figureWord(name)), info);
+      holder.append(place);
+    }
+    patchOne(place, name, figure);
+  }
+}
+
+export function patchFigure(place, name, figure) { patchOne(place, name, figure); }
