@@ -177,6 +177,14 @@ class LegHungUpBy(PbxEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegListens(PbxEvent):
+    """This leg listens to another without being its party (a supervisor), so what it does is no conversation."""
+
+    leg: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallMerged(PbxEvent):
     """The PBX now counts this leg to another of its calls."""
 

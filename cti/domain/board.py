@@ -38,6 +38,7 @@ from cti.pbx_events import (
     LegHeld,
     LegHungUpBy,
     LegJoined,
+    LegListens,
     LegNamed,
     LegParted,
     LegResumed,
@@ -92,6 +93,7 @@ class CallBoard(Live):
             LegsPaired: self._talk.paired,
             LegHungUpBy: self._hung_up,
             LegEnded: self._leg_ended,
+            LegListens: self._listens,
             CallMerged: self._merged,
             QueueJoined: self._queueing.joined,
             QueueAbandoned: self._queueing.abandoned,
@@ -175,7 +177,9 @@ class CallBoard(Live):
         """A call is told as soon as its direction is sure; the PBX may name its later legs before the first."""
         if call.told:
             return
-        if call.pbx_call in self._floor.legs and call.decide_direction() is not None:
+        head = call.head
+        numbered = head is not None and (head.is_seat or head.inward or head.number)
+        if numbered and call.pbx_call in self._floor.legs and call.decide_direction() is not None:
             self._floor.tell_start(call, event.at)
 
     def _named(self, leg: Leg, event: LegNamed) -> None:
@@ -186,6 +190,7 @@ class CallBoard(Live):
             leg.dialed_by = event.by
             if not leg.inward and not leg.is_seat and event.dialed:
                 leg.number = event.dialed
+            self._tell_when_clear(leg.call, event)
         self._queueing.rung(leg, event.at)
 
     def _ringing(self, leg: Leg, event: LegRinging) -> None:
@@ -257,6 +262,9 @@ class CallBoard(Live):
         into = self._floor.calls.get(event.call)
         if into is not None and into is not leg.call:
             self._floor.merge(into, leg.call, event.at)
+
+    def _listens(self, leg: Leg, _event: LegListens) -> None:
+        leg.call.listens = True
 
     def _transferred(self, event: Transferred) -> None:
         by = self._floor.legs.get(event.by)

@@ -114,6 +114,7 @@ class Call:
     transfers: list[Transfer] = field(default_factory=list)
     notes: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
+    listens: bool = False  # a supervisor's ear, no conversation
     direction: Direction | None = None
     told: bool = False
     answered_at: float | None = None
@@ -136,6 +137,8 @@ class Call:
         head = self.head
         if head is None:
             return None
+        if self.listens:
+            return Direction.INTERNAL
         if head.endpoint.party is Party.TRUNK:
             return Direction.INBOUND if head.inward else Direction.OUTBOUND
         others = [leg for leg in self.legs if leg is not head and leg.is_real]

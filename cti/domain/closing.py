@@ -56,7 +56,7 @@ def settle_waits(call: Call) -> None:
 
 def outcome_of(call: Call) -> Outcome:
     """How the call ended, by the glossary's table."""
-    if any(segment.seat is not None for segment in call.segments):
+    if call.listens or any(segment.seat is not None for segment in call.segments):
         return Outcome.ANSWERED
     if _noted(call, CALLBACK_NOTE):
         return Outcome.CALLBACK_REQUESTED

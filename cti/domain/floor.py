@@ -143,10 +143,8 @@ class Floor:
             self._gone.popitem(last=False)
 
     def merge(self, one: Call, other: Call, at: float | None) -> Call:
-        """Make one conversation of two; the older goes on and takes all the other had. Returns it."""
-        into, gone = (
-            (one, other) if (one.started_at or 0.0, one.call_id) <= (other.started_at or 0.0, other.call_id) else (other, one)
-        )
+        """Make one conversation of two; the older (of those told of) goes on and takes all the other had. Returns it."""
+        into, gone = sorted((one, other), key=lambda call: (not call.told, call.started_at or 0.0, call.call_id))
         for leg in gone.legs:
             leg.call = into
         for offer in gone.offers:
@@ -160,6 +158,7 @@ class Floor:
         into.transfers += gone.transfers
         into.notes += gone.notes
         into.recordings += gone.recordings
+        into.listens = into.listens or gone.listens
         into.aliases |= gone.aliases
         known = [moment for moment in (into.answered_at, gone.answered_at) if moment is not None]
         into.answered_at = min(known) if known else None

@@ -184,10 +184,11 @@ def _seat_call(leg: Leg) -> SeatCall:
     call, offer = leg.call, leg.offer
     rings = offer is not None and offer.result is None
     phase, since = LegPhase.DIALING, leg.started_at
-    if leg.phase is LegPhase.HELD:
+    hears = [segment for segment in leg.segments if not segment.apart and segment.held_since is None]
+    if hears:
+        phase, since = LegPhase.CONNECTED, hears[-1].started_at
+    elif leg.phase is LegPhase.HELD or leg.segments:
         phase, since = LegPhase.HELD, leg.held_at
-    elif leg.segments:
-        phase, since = LegPhase.CONNECTED, leg.segments[-1].started_at
     elif not leg.inward and (leg.phase is LegPhase.RINGING or (rings and leg.phase is LegPhase.DIALING)):
         phase, since = LegPhase.RINGING, offer.started_at if offer is not None else leg.rang_at
     return SeatCall(

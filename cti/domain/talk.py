@@ -55,7 +55,7 @@ class Talk:
             return
         leg.held_at = event.at
         for segment in leg.segments:
-            if segment.held_since is None:
+            if segment.held_since is None and not segment.apart:
                 segment.held_since = event.at
         if leg.is_seat:
             self._floor.tell(leg.call, CallHeld, event.at, extension=leg.extension)
@@ -145,7 +145,7 @@ class Talk:
         segment = self._again(leg, other, at) or self._new_segment(leg, other, at)
         leg.segments.append(segment)
         other.segments.append(segment)
-        if segment.held_since is None and LegPhase.HELD in (leg.phase, other.phase):
+        if segment.held_since is None and (_holds(leg) or _holds(other)):
             segment.held_since = at
         if leg.call.answered_at is None:
             leg.call.answered_at = at
@@ -210,6 +210,11 @@ def _consulting(segment: Segment) -> Leg | None:
         if leg.phase is LegPhase.HELD and other.alive and other.bridge and leg.bridge != other.bridge:
             return leg
     return None
+
+
+def _holds(leg: Leg) -> bool:
+    """The leg's hold is meant for whom it is joined to now, not for one it left to consult."""
+    return leg.phase is LegPhase.HELD and not any(segment.apart for segment in leg.segments)
 
 
 def _left_alone(segment: Segment) -> Leg:

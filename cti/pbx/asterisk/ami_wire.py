@@ -13,6 +13,8 @@ from typing import Final
 EVENT: Final = "event"
 RESPONSE: Final = "response"
 
+LINK: Final = "LingxiLink"  # a block of our own among the PBX's: the link came up or went down
+LINK_VERSION: Final = 1
 END: Final = b"\r\n\r\n"
 _EVENT: Final = b"Event: "
 _RESPONSE: Final = b"Response: "
@@ -69,6 +71,16 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message({self.kind} {self.name}, {len(self.raw)} bytes)"
+
+
+def link_block(*, up: bool, at: float, epoch: str = "", why: str = "") -> bytes:
+    """What a journal says of the link itself, in the shape of an event. `at` is our clock here: the PBX is silent."""
+    state = "up" if up else "down"
+    text = " ".join(why.split())
+    return (
+        f"Event: {LINK}\r\nVersion: {LINK_VERSION}\r\nTimestamp: {at:.6f}\r\n"
+        f"State: {state}\r\nEpoch: {epoch}\r\nWhy: {text}\r\n\r\n"
+    ).encode()
 
 
 class Parser:

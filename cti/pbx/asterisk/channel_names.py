@@ -42,7 +42,10 @@ def extension_at(interface: str, extension_of: ExtensionOf) -> str:
 
 
 def dialed_number(dial_string: str) -> str:
-    """The number in what was given to Dial: `0202111@trunk`, `PJSIP/0202111@trunk`, `trunk/0202111`, `PJSIP/trunk/sip:0202111@host`."""
+    """The number in what was given to Dial.
+
+    Forms: `0202111@trunk`, `PJSIP/0202111@trunk`, `trunk/0202111` and `PJSIP/trunk/sip:0202111@host`.
+    """
     number = dial_string.rpartition("/")[2].partition("@")[0]
     return number.removeprefix("sip:").removeprefix("sips:")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from cti.pbx.asterisk.ami_wire import EVENT, Message
+from cti.pbx.asterisk.ami_wire import EVENT, LINK, Message
 from cti.pbx.asterisk.channel_names import (
     ExtensionOf,
     dialed_number,
@@ -28,6 +28,7 @@ from cti.pbx_events import (
     LegHeld,
     LegHungUpBy,
     LegJoined,
+    LegListens,
     LegNamed,
     LegParted,
     LegResumed,
@@ -49,21 +50,20 @@ from cti.pbx_events import (
     QueueLeft,
     RecordingStarted,
     RecordingStopped,
-    Transferred,
     TransferKind,
+    Transferred,
 )
 
-LINK: Final = "LingxiLink"  # our own block in the journal: the link came up or went down
-LINK_VERSION: Final = 1
 _RINGING, _UP, _RING = "5", "6", "4"
 _REACHABLE: Final = frozenset({"Reachable", "Registered", "Lagged"})
 # A bridge in which nobody hears anybody: parking, waiting with music.
 _DEAF_BRIDGE: Final = "holding_bridge"
 # What Asterisk puts into every UserEvent before the dialplan's own headers.
-_SNAPSHOT: Final = frozenset(
-    "Event Privilege Timestamp SequenceNumber SystemName Channel ChannelState ChannelStateDesc CallerIDNum CallerIDName "
-    "ConnectedLineNum ConnectedLineName Language AccountCode Context Exten Priority Uniqueid Linkedid UserEvent".split()
-)
+_SNAPSHOT_WORDS = """
+    Event Privilege Timestamp SequenceNumber SystemName Channel ChannelState ChannelStateDesc CallerIDNum CallerIDName
+    ConnectedLineNum ConnectedLineName Language AccountCode Context Exten Priority Uniqueid Linkedid UserEvent
+"""
+_SNAPSHOT: Final = frozenset(_SNAPSHOT_WORDS.split())
 
 Said = PbxEvent | tuple[PbxEvent, ...] | None
 
@@ -85,7 +85,7 @@ class Translator:
     WANTED: Final = frozenset(
         f"{LINK} Newchannel Newstate NewCallerid DialBegin LocalBridge BridgeEnter BridgeLeave Hold Unhold Hangup "
         "HangupRequest QueueCallerJoin QueueCallerAbandon QueueCallerLeave AgentCalled AgentConnect AgentRingNoAnswer "
-        "BlindTransfer AttendedTransfer MixMonitorStart MixMonitorStop PeerStatus QueueMemberAdded QueueMemberRemoved "
+        "BlindTransfer AttendedTransfer MixMonitorStart MixMonitorStop PeerStatus ChanSpyStart QueueMemberAdded QueueMemberRemoved "
         "QueueMemberPause UserEvent".split()
     )
 
@@ -116,6 +116,7 @@ class Translator:
             "AttendedTransfer": self._attended,
             "MixMonitorStart": self._recording,
             "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.get("Uniqueid"), at=at),
+            "ChanSpyStart": lambda m, at: LegListens(leg=m.get("SpyerUniqueid"), to=m.get("SpyeeUniqueid"), at=at),
             "PeerStatus": self._phone,
             "QueueMemberAdded": lambda m, at: self._member(m, at, present=True),
             "QueueMemberRemoved": lambda m, at: self._member(m, at, present=False),
