@@ -22,8 +22,10 @@ It answers 200 whether the object was there or not; a DELETE of the same address
 The guard of wrap-up runs in the PBX (contexts `lingxi-answered`, `lingxi-left`, `lingxi-lift`): a member that takes an offer is
 paused in all its queues with the reason `GUARD_REASON` before the two are joined, as long as `HEARTBEAT` (a global variable
 holding seconds since the epoch, sent with AMI Setvar every two seconds or so, 0 = gone) is younger than `FRESH_S`. Whoever lifts
-or replaces the pause (AMI QueuePause) then sets `guard_flag(extension)` to 0 with AMI Setvar and no Channel, so that the PBX,
-which lifts by itself the pauses of its guard once the heartbeat has stopped, leaves any other pause alone.
+or replaces the pause (AMI QueuePause) then sends `guard_lifted(extension)` as Variable and Value of an AMI Setvar without Channel,
+so that the PBX, which lifts by itself the pauses of its guard once the heartbeat has stopped, leaves any other pause alone. (The
+mark is a custom device state because that is the one thing that survives a restart, is read by the dialplan and may be set over
+AMI without the `system` privilege.)
 """
 
 from __future__ import annotations
@@ -55,9 +57,9 @@ class BadPlan(ValueError):
     """A value can't stand in a configuration file of Asterisk; the text names it and what is allowed."""
 
 
-def guard_flag(extension: str) -> str:
-    """The name to set to 0 (AMI Setvar, no Channel) when the guard's pause of this seat was lifted or replaced."""
-    return f"DB({GUARD_FAMILY}/{_matched('extension', extension, _NAME)})"
+def guard_lifted(extension: str) -> tuple[str, str]:
+    """Variable and Value of the AMI Setvar (no Channel) that says: the guard's pause of this seat was lifted or replaced by us."""
+    return f"DEVICE_STATE(Custom:{GUARD_FAMILY}-{_matched('extension', extension, _NAME)})", "NOT_INUSE"
 
 
 def secret_request(extension: str, secret: str) -> tuple[str, dict[str, object]]:
