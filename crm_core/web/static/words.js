@@ -1,5 +1,5 @@
 // The page's words: looks English source texts up in the catalogue the server wrote into the page. It holds no words of
-// its own and formats no numbers (format.js does). Every text in a module stands literally inside t("…") or tn("…", "…"),
+// its own and formats no numbers (format.js does). Every text in a module stands literally inside a call of t or tn,
 // so that the catalogue can be made by reading the sources.
 
 let words = {};
