@@ -147,11 +147,11 @@ class RedisBus:
             unanswered = 0
             while True:
                 message = await pubsub.get_message(timeout=_SILENCE_S)
+                stands()
                 unanswered = 0 if message is not None else unanswered + 1
                 if message is None:
                     await self._ask(pubsub, unanswered)
                 elif message["type"] == "subscribe":
-                    stands()
                     self._rejoin()
                 elif message["type"] == "message":
                     self._receive(message["data"])
