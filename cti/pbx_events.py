@@ -342,3 +342,4 @@ class Snapshot:
     waits: tuple[WaitNow, ...]
     members: tuple[MemberSeen, ...]
     phones: tuple[PhoneSeen, ...]
+    pairs: tuple[tuple[str, str], ...] = ()  # legs that are the two halves of one pipe

@@ -134,6 +134,13 @@ class CallBoard(Live):
         self._reconciler.agree(snapshot)
         return self._floor.take()
 
+    def end_all(self, at: float | None = None) -> list[DomainEvent]:
+        """The PBX has started anew: every call is over, unobserved. `at` counts as the last moment known, if nothing else does."""
+        if self._floor.heard_at is None:
+            self._floor.heard_at = at
+        self._reconciler.close_all()
+        return self._floor.take()
+
     def tick(self, at: float) -> list[DomainEvent]:
         """Time has passed on the PBX's clock: what was found gone and not explained since is ended."""
         self._reconciler.give_up(at)

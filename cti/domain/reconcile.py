@@ -21,6 +21,7 @@ from cti.pbx_events import (
     LegNow,
     LegParted,
     LegRinging,
+    LegsPaired,
     LegStarted,
     OfferStarted,
     PbxEvent,
@@ -54,6 +55,8 @@ class Reconciler:
         self._find_missing(snapshot)
         for now in snapshot.legs:
             self._start(now)
+        for leg, other in snapshot.pairs:
+            self._apply(LegsPaired(leg=leg, other=other, at=snapshot.at))
         self._agree_on_waits(snapshot)
         for now in snapshot.legs:
             self._catch_up(now, snapshot.at)

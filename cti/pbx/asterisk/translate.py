@@ -126,7 +126,11 @@ class Translator:
 
     def feed(self, message: Message) -> list[PbxEvent]:
         """What this message says, if it says anything to us."""
-        if message.kind is not EVENT or (say := self._say.get(message.name)) is None:
+        if message.kind is not EVENT:
+            # The answer to a Ping says what time it is on the PBX, and with that how late everything else is.
+            pong = message.get("Ping") == "Pong"
+            return [PbxEvent(at=_at(message))] if pong else []
+        if (say := self._say.get(message.name)) is None:
             return []
         said = say(message, _at(message))
         if said is None:
@@ -258,7 +262,9 @@ class Translator:
         )
 
     def _recording(self, m: Message, at: float | None) -> Said:
-        return RecordingStarted(leg=m.get("Uniqueid"), file=m.get("File").rpartition("/")[2], at=at)
+        """Older Asterisks, and some newer, name no file: our own configuration names it after its leg."""
+        leg = m.get("Uniqueid")
+        return RecordingStarted(leg=leg, file=m.get("File").rpartition("/")[2] or f"{leg}.raw", at=at)
 
     def _phone(self, m: Message, at: float | None) -> Said:
         extension = self._extension_of(m.get("Peer").partition("/")[2])

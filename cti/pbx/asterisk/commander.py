@@ -1,0 +1,167 @@
+"""The commands connection to Asterisk: one action out, its answer back, nothing else heard.
+
+Logs in without events, so that a burst of them can't hold up an answer. Connects when first needed and again after a loss; an
+action is never sent twice by itself. Which actions make a command is the driver's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from itertools import count
+from typing import Final
+
+from cti.pbx.asterisk.ami_actions import Action, ListCommands, Login, Logoff, Unspeakable, encode
+from cti.pbx.asterisk.ami_wire import EVENT, Message, Parser
+from cti.ports import PbxRefused, PbxUnreachable
+
+ANSWER_S: Final = 5.0
+CONNECT_S: Final = 3.0
+NEEDED: Final = frozenset(
+    {
+        "QueueAdd",
+        "QueueRemove",
+        "QueuePause",
+        "QueueStatus",
+        "Status",
+        "CoreStatus",
+        "DeviceStateList",
+        "Originate",
+        "Hangup",
+        "Setvar",
+    }
+)
+
+
+class _Answer:
+    """What came so far in answer to one action."""
+
+    __slots__ = ("done", "messages")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.done: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
+
+
+class Commander:
+    """Sends actions. All methods raise PbxUnreachable when Asterisk can't be reached or does not answer in time."""
+
+    def __init__(self, host: str, port: int, user: str, secret: str) -> None:
+        self._host, self._port, self._user, self._secret = host, port, user, secret
+        self._ids = count(1)
+        self._answers: dict[str, _Answer] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self.checked = False
+
+    async def ask(self, action: Action, timeout: float = ANSWER_S) -> list[Message]:
+        """The response and, of a list, everything that follows it. Raises PbxRefused with the PBX's own reason."""
+        writer = await self._connected()
+        return await self._exchange(writer, action, timeout)
+
+    async def ask_all(self, actions: Sequence[Action], timeout: float = ANSWER_S) -> list[list[Message] | PbxRefused]:
+        """Many actions at once, answers in the same order; a refusal stands in its place instead of being raised."""
+        results = await asyncio.gather(*(self.ask(action, timeout) for action in actions), return_exceptions=True)
+        found: list[list[Message] | PbxRefused] = []
+        for result in results:
+            if isinstance(result, PbxUnreachable) or (isinstance(result, BaseException) and not isinstance(result, PbxRefused)):
+                raise result
+            found.append(result)
+        return found
+
+    async def missing_privileges(self) -> str:
+        """What this account lacks, in one sentence; "" if it has all a driver needs."""
+        answer = await self.ask(ListCommands())
+        lacking = sorted(name for name in NEEDED if not answer[0].get(name))
+        if not lacking:
+            return ""
+        return (
+            f"The PBX's manager account {self._user} may not use {', '.join(lacking)}: "
+            "give it write=call,agent,originate,reporting in manager.conf."
+        )
+
+    async def close(self) -> None:
+        """Log off and let go."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.write(encode(Logoff(), "bye"))
+                await self._writer.drain()
+        self._lose("the link was closed")
+
+    # ------------------------------------------------------------------------------------------------------ the wire
+
+    async def _exchange(self, writer: asyncio.StreamWriter, action: Action, timeout: float) -> list[Message]:
+        action_id = f"lx{next(self._ids)}"
+        try:
+            line = encode(action, action_id)
+        except Unspeakable as error:
+            raise PbxRefused(str(error)) from error
+        answer = self._answers[action_id] = _Answer()
+        try:
+            writer.write(line)
+            async with asyncio.timeout(timeout):
+                messages = await answer.done
+        except TimeoutError as error:
+            if self._writer is writer:
+                self._lose("another action was not answered")
+            raise PbxUnreachable(f"The PBX did not answer within {timeout:g} seconds.") from error
+        finally:
+            self._answers.pop(action_id, None)
+        if messages[0].name != "Success":
+            raise PbxRefused(messages[0].get("Message") or "The PBX refused without a reason.")
+        return messages
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._connecting:
+            if self._writer is not None and not self._writer.is_closing():
+                return self._writer
+            self._lose("the link broke")
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    reader, writer = await asyncio.open_connection(self._host, self._port)
+            except (OSError, TimeoutError) as error:
+                raise PbxUnreachable(f"The PBX can't be reached at {self._host}:{self._port}.") from error
+            self._writer = writer
+            self._listening = asyncio.create_task(self._listen(reader, writer), name="AMI commands")
+            try:
+                await self._exchange(writer, Login(username=self._user, secret=self._secret, events="off"), ANSWER_S)
+            except PbxUnreachable:
+                self._lose("the log-in was not answered")
+                raise
+            except PbxRefused as refusal:
+                self._lose("the log-in was refused")
+                raise PbxRefused(f"The PBX refused the name or the secret of its manager account {self._user}.") from refusal
+            return writer
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parser = Parser()
+        with contextlib.suppress(OSError):
+            while data := await reader.read(262_144):
+                for message in parser.feed(data):
+                    self._hear(message)
+        if self._writer is writer:
+            self._lose("the PBX closed the link")
+
+    def _hear(self, message: Message) -> None:
+        answer = self._answers.get(message.get("ActionID"))
+        if answer is None or answer.done.done():
+            return
+        answer.messages.append(message)
+        more = message.get("EventList").lower()
+        ends = more in ("complete", "cancelled") if message.kind == EVENT else more != "start"
+        if ends:
+            answer.done.set_result(answer.messages)
+
+    def _lose(self, why: str) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        listening, self._listening = self._listening, None
+        if listening is not None and listening is not asyncio.current_task():
+            listening.cancel()
+        for answer in self._answers.values():
+            if not answer.done.done():
+                answer.done.set_exception(PbxUnreachable(f"The PBX did not answer: {why}."))
+        self._answers.clear()

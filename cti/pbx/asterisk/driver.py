@@ -1,0 +1,316 @@
+"""The line to an Asterisk: `cti.ports.PbxDriver` over AMI, with ARI for what AMI can't.
+
+Hears through the reader's journal and speaks over a connection of its own; joins the parts and holds no state of calls. A command
+that Asterisk took changes nothing here: the events tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from cti.pbx.asterisk.ami_actions import (
+    Action,
+    BridgeList,
+    CoreStatus,
+    DeviceStateList,
+    Getvar,
+    Hangup,
+    Originate,
+    Ping,
+    QueueAdd,
+    QueuePause,
+    QueuePenalty,
+    QueueRemove,
+    QueueStatus,
+    Reload,
+    Setvar,
+    Status,
+)
+from cti.pbx.asterisk.ami_wire import Message, Parser
+from cti.pbx.asterisk.ari import Ari
+from cti.pbx.asterisk.channel_names import ExtensionOf, digits_are_seats, extension_at
+from cti.pbx.asterisk.commander import Commander
+from cti.pbx.asterisk.journal import Tail
+from cti.pbx.asterisk.provision import CALLER_ID_VARIABLE, CLICK_CONTEXT, HEARTBEAT, guard_lifted
+from cti.pbx.asterisk.reader import ReaderSettings
+from cti.pbx.asterisk.reader_link import Hello, ReaderLink, ReaderLost
+from cti.pbx.asterisk.snapshot import clock_of, epoch_of, legs_of, members_of, pairs_of, phones_of, waits_of
+from cti.pbx.asterisk.translate import Translator
+from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent, Snapshot
+from cti.ports import Batch, Capability, Member, PbxRefused
+
+log = structlog.get_logger(__name__)
+RING_S: Final = 30
+_DIALABLE: Final = re.compile(r"\+?[0-9*#]{1,32}")
+_ALL: Final = (
+    Capability.QUEUES
+    | Capability.RECORDING
+    | Capability.ORIGINATE
+    | Capability.HANG_UP
+    | Capability.HOLD
+    | Capability.TRANSFER
+    | Capability.PROVISION
+    | Capability.BROWSER_PHONE
+)
+
+
+class AsteriskDriver:
+    """One Asterisk. `start_at` is a journal position to read on from ("" = hear only what comes from now on)."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        user: str,
+        secret: str,
+        journal: Path,
+        ari: Ari | None = None,
+        start_at: str = "",
+        extension_of: ExtensionOf = digits_are_seats,
+        keep_days: float = 7.0,
+        orphan_s: float = 600.0,
+    ) -> None:
+        self._reader = ReaderLink(
+            ReaderSettings(
+                host=host, port=port, user=user, secret=secret, folder=str(journal), keep_days=keep_days, orphan_s=orphan_s
+            )
+        )
+        self._commands = Commander(host, port, user, secret)
+        self._ari = ari
+        self._extension_of = extension_of
+        self._tail = Tail(journal, start_at)
+        self._start_at = start_at
+        self._parser = Parser(Translator.WANTED, self._garbage)
+        self._translator = Translator(extension_of)
+        self._ahead_s = 0.0  # the PBX's clock minus ours
+        self._penalty: dict[tuple[str, str], int] = {}
+        self._closing = False
+
+    @property
+    def capabilities(self) -> Capability:
+        return _ALL if self._ari is not None else _ALL & ~Capability.BROWSER_PHONE
+
+    # -------------------------------------------------------------------------------------------------------- hearing
+
+    async def run(self) -> AsyncIterator[Batch]:
+        while not self._closing:
+            try:
+                hello = await self._reader.open()
+                async for batch in self._join(hello):
+                    yield batch
+                while True:
+                    position, raw = await self._reader.next()
+                    for batch in self._heard(position, raw):
+                        yield batch
+            except (ReaderLost, OSError) as lost:
+                if self._closing:
+                    return
+                log.error("the reader of the PBX's events is lost", why=str(lost))
+                yield Batch(events=[LinkDown(why=str(lost), at=None)], position=self._tail.position)
+                await self._reader.leave()
+                await asyncio.sleep(0.5)
+
+    async def _join(self, hello: Hello) -> AsyncIterator[Batch]:
+        """What the journal holds from where we left off, and then how the link stands."""
+        if not self._start_at and not self._tail.position:
+            self._tail.seek(hello.position)
+        for data, position in self._tail.read(hello.position):
+            yield self._batch(data, position, rebuilt=True)
+            await asyncio.sleep(0)
+        if hello.up:
+            missing = await self._privileges()
+            if missing:
+                yield Batch(events=[LinkDown(why=missing)], position=self._tail.position)
+            yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._tail.position)
+        else:
+            yield Batch(events=[LinkDown(why=hello.why)], position=self._tail.position)
+
+    async def _privileges(self) -> str:
+        try:
+            return await self._commands.missing_privileges()
+        except PbxRefused as refusal:
+            return refusal.say
+
+    def _heard(self, position: str, raw: bytes) -> list[Batch]:
+        if raw:
+            return [self._batch(raw, self._tail.position)]
+        return [self._batch(data, after) for data, after in self._tail.read(position)]
+
+    def _batch(self, data: bytes, position: str, *, rebuilt: bool = False) -> Batch:
+        events: list[PbxEvent] = []
+        for message in self._parser.feed(data):
+            events += self._translator.feed(message)
+        if events and (at := events[-1].at) is not None and not rebuilt:
+            self._ahead_s = at - time.time()
+        name, _, offset = position.rpartition(":")
+        return Batch(events=events, position=f"{name}:{int(offset) - self._parser.pending}" if name else "", rebuilt=rebuilt)
+
+    def _garbage(self, line: int, what: bytes) -> None:
+        log.warning("the PBX sent what is no message", line=line, bytes=len(what))
+
+    # ------------------------------------------------------------------------------------------------------- the present
+
+    async def snapshot(self) -> Snapshot:
+        asked: list[Action] = [Ping(), CoreStatus(), Status(), BridgeList(), QueueStatus(), DeviceStateList()]
+        answers = await self._commands.ask_all(asked, timeout=15.0)
+        found: list[list[Message]] = []
+        for action, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, PbxRefused):
+                raise PbxRefused(f"The PBX refused {action.NAME}: {answer.say}")
+            found.append(answer)
+        (pong, *_), (core, *_), statuses, bridges, queues, devices = found
+        at = clock_of(pong)
+        return Snapshot(
+            at=at,
+            epoch=epoch_of(core),
+            legs=legs_of(statuses, bridges, at, self._extension_of),
+            pairs=pairs_of(statuses),
+            waits=waits_of(queues),
+            members=members_of(queues, self._extension_of),
+            phones=phones_of(devices, self._extension_of),
+        )
+
+    # --------------------------------------------------------------------------------------------------------- members
+
+    async def set_members(self, members: Sequence[Member]) -> None:
+        wanted = {(member.queue, member.extension): member for member in members}
+        there: dict[tuple[str, str], Message] = {}
+        for message in await self._commands.ask(QueueStatus(), timeout=15.0):
+            if message.name == "QueueMember":
+                there[(message.get("Queue"), extension_at(message.get("Location"), self._extension_of))] = message
+        actions: list[Action] = []
+        for key, message in there.items():
+            if key not in wanted and message.get("Membership") == "dynamic":
+                actions.append(QueueRemove(queue=key[0], interface=message.get("Location")))
+        for key, member in wanted.items():
+            actions += self._changes(member, there.get(key))
+        for start in range(0, len(actions), 100):
+            await self._commands.ask_all(actions[start : start + 100], timeout=15.0)
+
+    def _changes(self, member: Member, there: Message | None) -> list[Action]:
+        """What makes a member as wanted, given how the queue sees it."""
+        self._penalty[(member.queue, member.extension)] = member.penalty
+        interface = self._interface(member.extension)
+        if there is None:
+            return [self._addition(member), self._lifted(member.extension)]
+        actions: list[Action] = []
+        paused = there.get("Paused") == "1"
+        if paused != member.paused or (paused and there.get("PausedReason") != member.reason):
+            actions += [
+                QueuePause(interface=interface, paused=member.paused, queue=member.queue, reason=member.reason),
+                self._lifted(member.extension),
+            ]
+        if there.get("Penalty") != str(member.penalty):
+            actions.append(QueuePenalty(interface=interface, penalty=member.penalty, queue=member.queue))
+        return actions
+
+    async def put_member(self, member: Member) -> None:
+        interface = self._interface(member.extension)
+        key = (member.queue, member.extension)
+        pause = QueuePause(interface=interface, paused=member.paused, queue=member.queue, reason=member.reason)
+        try:
+            await self._commands.ask(pause)
+            if self._penalty.get(key) != member.penalty:
+                await self._commands.ask(QueuePenalty(interface=interface, penalty=member.penalty, queue=member.queue))
+        except PbxRefused as refusal:
+            if "not found" not in refusal.say.lower():
+                raise
+            await self._commands.ask(self._addition(member))
+        self._penalty[key] = member.penalty
+        await self._commands.ask(self._lifted(member.extension))
+
+    async def drop_member(self, queue: str, extension: str) -> None:
+        self._penalty.pop((queue, extension), None)
+        try:
+            await self._commands.ask(QueueRemove(queue=queue, interface=self._interface(extension)))
+        except PbxRefused as refusal:
+            if "not there" not in refusal.say.lower():
+                raise
+
+    def _addition(self, member: Member) -> QueueAdd:
+        return QueueAdd(
+            queue=member.queue,
+            interface=self._interface(member.extension),
+            member_name=member.name,
+            penalty=member.penalty,
+            paused=member.paused,
+            reason=member.reason,
+        )
+
+    def _lifted(self, extension: str) -> Setvar:
+        """The PBX's own guard is told that we decide over this seat's pause now."""
+        variable, value = guard_lifted(extension)
+        return Setvar(variable=variable, value=value)
+
+    def _interface(self, extension: str) -> str:
+        return f"PJSIP/{extension}"
+
+    # ----------------------------------------------------------------------------------------------------------- calls
+
+    async def hang_up(self, leg: str) -> None:
+        try:
+            await self._commands.ask(Hangup(channel=leg))
+        except PbxRefused as refusal:
+            if "no such channel" not in refusal.say.lower():  # it ended meanwhile: that is what was wished
+                raise
+
+    async def originate(self, *, extension: str, number: str, caller_id: str, leg: str) -> None:
+        if not _DIALABLE.fullmatch(number):
+            raise PbxRefused("The number holds characters that can't be dialled.")
+        state = await self._commands.ask(Getvar(variable=f"DEVICE_STATE({self._interface(extension)})"))
+        if state[0].get("Value") in ("UNAVAILABLE", "INVALID"):
+            raise PbxRefused(f"The phone of {extension} is not registered.")
+        try:
+            await self._commands.ask(
+                Originate(
+                    channel=self._interface(extension),
+                    context=CLICK_CONTEXT,
+                    exten=number,
+                    channel_id=leg,
+                    timeout=RING_S * 1000,
+                    caller_id=number,
+                    variable=((CALLER_ID_VARIABLE, caller_id),) if caller_id else (),
+                )
+            )
+        except PbxRefused as refusal:
+            if "already in use" not in refusal.say.lower():  # asked twice: the first is on its way
+                raise
+
+    # ------------------------------------------------------------------------------------------------------------- rest
+
+    async def set_phone_secret(self, extension: str, secret: str) -> None:
+        if self._ari is None:
+            raise PbxRefused("This PBX has no REST interface set up, so its phones' secrets can't be changed.")
+        await self._ari.set_phone_secret(extension, secret)
+
+    async def heartbeat(self, alive: bool) -> None:
+        beat = int(time.time() + self._ahead_s) if alive else 0
+        await self._commands.ask(Setvar(variable=HEARTBEAT, value=str(beat)))
+
+    async def reload(self) -> None:
+        if self._ari is not None:
+            await self._ari.reload()
+        else:
+            await self._commands.ask(Reload())
+
+    async def close(self) -> None:
+        """End the reader too: nobody listens to this PBX any more."""
+        self._closing = True
+        await self._reader.stop()
+        await self._commands.close()
+        self._tail.close()
+
+    async def abandon(self) -> None:
+        """Let go as if this process had died: the reader runs on and can be found again."""
+        self._closing = True
+        await self._reader.leave()
+        await self._commands.close()
+        self._tail.close()
