@@ -16,10 +16,19 @@ from tests.peers.fixtures import (  # noqa: F401 - fixtures are found by their n
     redis_url,
 )
 
-# Machines that run the suite are shared and slow by fits; a property is about what holds, not about how fast it was
-# drawn.
+# Machines that run the suite are slow by fits; a property is about what holds, not about how fast it was drawn.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All stories with a real PBX or a browser go to one worker.
+
+    There are two cores, and sound does not like to wait.
+    """
+    for item in items:
+        if item.get_closest_marker("pbx") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("pbx"))
 
 
 @pytest.fixture

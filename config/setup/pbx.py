@@ -1,0 +1,24 @@
+"""Fetches the Asterisk that demo and tests use, ahead of time and with a word about it. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
+
+
+def main() -> int:
+    """0 where an Asterisk is at hand, 1 where none can be had."""
+    try:
+        tree = obtain_tree(Path(os.environ.get("LINGXI_HOME") or "var"))
+    except AsteriskMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    print(f"Asterisk {tree.version} is at hand.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Whether a port can be listened on, and if not, who has it and what to do.
+
+One sentence for the person who started us.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+
+def complaint(host: str, port: int, option: str = "LINGXI_WEB__PORT") -> str:
+    """ "" where `host`:`port` is free.
+
+    Else a sentence with the way out. `option` is the setting that moves us elsewhere.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as failure:
+            return _sentence(failure, host, port, option)
+    return ""
+
+
+def _sentence(failure: OSError, host: str, port: int, option: str) -> str:
+    if failure.errno == errno.EADDRINUSE:
+        holder = _holder(port)
+        by = f" by {holder}" if holder else ""
+        return f"Port {port} is in use{by}. Stop that, or take another: {option}={port + 1} make run"
+    if failure.errno == errno.EACCES:
+        return f"This user may not listen on port {port}. Take one from 1024 up: {option}=8600 make run"
+    if failure.errno == errno.EADDRNOTAVAIL:
+        return f"This machine has no address {host}. Listen on 127.0.0.1, or on 0.0.0.0 for all of its own."
+    return f"Port {port} on {host} can't be listened on: {failure.strerror}. Take another: {option}={port + 1} make run"
+
+
+def _holder(port: int) -> str:
+    """Name and process id of who listens on the port, "" where it can't be seen (another user's process)."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{words[9]}]")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(entry.readlink()) in inodes for entry in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:
+            continue
+    return ""
