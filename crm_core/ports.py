@@ -36,9 +36,7 @@ class TimelineSource(Protocol):
 
     kind: str
 
-    async def entries(
-        self, principal: Principal, customer_id: int, before: float | None, limit: int
-    ) -> Sequence[TimelineEntry]:
+    async def entries(self, principal: Principal, customer_id: int, before: float | None, limit: int) -> Sequence[TimelineEntry]:
         """The newest entries before an instant that this principal may see, newest first, at most `limit`."""
         ...
 

@@ -54,9 +54,7 @@ def digest(token: str) -> str:
 class SignIn:
     """Opens, finds and ends sessions."""
 
-    def __init__(
-        self, database: Database, clock: Clock, new_id: Callable[[], int], session_s: float = 12 * 3600
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, new_id: Callable[[], int], session_s: float = 12 * 3600) -> None:
         self._db = database
         self._clock = clock
         self._new_id = new_id
@@ -94,22 +92,16 @@ class SignIn:
         await self._note(db, user["unit_id"], user["id"], "sign_in", row["id"], address)
         return token
 
-    async def _count_failure(
-        self, db: AsyncConnection, user: RowMapping | None, now: float, address: str
-    ) -> int | None:
+    async def _count_failure(self, db: AsyncConnection, user: RowMapping | None, now: float, address: str) -> int | None:
         if user is None:
             return None
         failures = user["failures"] + 1
         locked = now + LOCK_S if failures >= MAX_FAILURES else None
-        await db.execute(
-            update(User).where(User.id == user["id"]).values(failures=0 if locked else failures, locked_until=locked)
-        )
+        await db.execute(update(User).where(User.id == user["id"]).values(failures=0 if locked else failures, locked_until=locked))
         await self._note(db, user["unit_id"], user["id"], "sign_in_failed", user["id"], address)
         return MAX_FAILURES - int(failures)
 
-    async def _note(
-        self, db: AsyncConnection, unit_id: int, user_id: int, action: str, thing_id: int, detail: str
-    ) -> None:
+    async def _note(self, db: AsyncConnection, unit_id: int, user_id: int, action: str, thing_id: int, detail: str) -> None:
         await db.execute(
             insert(Audit).values(
                 id=self._new_id(), unit_id=unit_id, at=self._clock.now(), user_id=user_id, action=action, kind="session",
@@ -172,9 +164,7 @@ class SignIn:
             if not _verify(row.password_hash, old):
                 raise Refusal("wrong_password", "The old password is wrong.")
             check_password(new, row.login)
-            await db.execute(
-                update(User).where(User.id == user_id).values(password_hash=HASHER.hash(new), must_change=False)
-            )
+            await db.execute(update(User).where(User.id == user_id).values(password_hash=HASHER.hash(new), must_change=False))
         self._remembered.clear()
 
     async def set_looks(self, user_id: int, **looks: str) -> None:
@@ -202,9 +192,7 @@ async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[
     if user is None or not user["active"]:
         raise NotSignedIn
     grants = (
-        await db.execute(
-            select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"])
-        )
+        await db.execute(select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"]))
     ).mappings()
     return Principal(
         user_id=user["id"], unit_id=user["unit_id"], name=user["name"], login=user["login"], role=user["role"], team_id=user["team_id"],

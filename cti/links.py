@@ -31,7 +31,15 @@ CUSTOMER = "customer"
 class Links:
     """Knows the callers of the calls that are alive."""
 
-    def __init__(self, bus: Bus, lookup: NumberLookup, database: Database, clock: Clock, new_id: Callable[[], int], rules: Callable[[int], NumberRules]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        lookup: NumberLookup,
+        database: Database,
+        clock: Clock,
+        new_id: Callable[[], int],
+        rules: Callable[[int], NumberRules],
+    ) -> None:
         self._bus, self._lookup, self._db, self._clock, self._new_id, self._rules = bus, lookup, database, clock, new_id, rules
         self.known: dict[int, CallerKnown] = {}
         self.chosen: dict[int, int] = {}
@@ -39,9 +47,7 @@ class Links:
         bus.subscribe("unit.*.pbx.*.call", self._hear)
 
     def _hear(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallStarted):
-            self._begin(event)
-        elif isinstance(event, CallOffered) and event.call_id not in self.known:
+        if isinstance(event, CallStarted) or (isinstance(event, CallOffered) and event.call_id not in self.known):
             self._begin(event)
         elif isinstance(event, CallEnded):
             asyncio.get_running_loop().call_later(600, self._forget, event.call_id)
@@ -109,10 +115,20 @@ class Links:
         self._bus.publish(topic(event), event)
 
 
-async def write_link(db: AsyncConnection, new_id: int, unit_id: int, call_id: int, customer_id: int, at: float | None, made_by: str) -> None:
+async def write_link(
+    db: AsyncConnection, new_id: int, unit_id: int, call_id: int, customer_id: int, at: float | None, made_by: str
+) -> None:
     """Hang a call on a customer's timeline, unless it hangs there or an agent said otherwise."""
     there = await db.execute(select(CallLink.id).where(CallLink.call_id == call_id, CallLink.kind == CUSTOMER))
     if there.first() is None:
-        row = {"id": new_id, "unit_id": unit_id, "call_id": call_id, "kind": CUSTOMER, "thing_id": customer_id, "at": at, "made_by": made_by}
+        row = {
+            "id": new_id,
+            "unit_id": unit_id,
+            "call_id": call_id,
+            "kind": CUSTOMER,
+            "thing_id": customer_id,
+            "at": at,
+            "made_by": made_by,
+        }
         await db.execute(insert(CallLink).values(row))
     await db.execute(update(Customer).where(Customer.id == customer_id).values(last_contact_at=at))

@@ -263,5 +263,3 @@ class CallLink(UnitRow):
     thing_id: Mapped[int] = mapped_column(Id, nullable=False)
     at: Mapped[float | None] = instant()
     made_by: Mapped[str] = text(10)  # number, agent
-
-

@@ -56,7 +56,9 @@ class Capture:
             )
             for row in await db.execute(left):
                 if (row.pbx_id, row.queue) in self._recorded:
-                    self._todo.put_nowait(Job(row.unit_id, row.pbx_id, row.id, f"{row.pbx_call_id}.raw", row.started_at, row.talk_s, ""))
+                    self._todo.put_nowait(
+                        Job(row.unit_id, row.pbx_id, row.id, f"{row.pbx_call_id}.raw", row.started_at, row.talk_s, "")
+                    )
 
     def _hear(self, _topic: str, event: object) -> None:
         if not isinstance(event, CallBooked):
@@ -131,7 +133,15 @@ class Job:
     __slots__ = ("at", "call_id", "day", "file", "pbx_id", "talk_s", "unit_id")
 
     def __init__(self, unit_id: int, pbx_id: int, call_id: int, file: str, at: float | None, talk_s: float, day: str) -> None:
-        self.unit_id, self.pbx_id, self.call_id, self.file, self.at, self.talk_s, self.day = unit_id, pbx_id, call_id, file, at, talk_s, day
+        self.unit_id, self.pbx_id, self.call_id, self.file, self.at, self.talk_s, self.day = (
+            unit_id,
+            pbx_id,
+            call_id,
+            file,
+            at,
+            talk_s,
+            day,
+        )
 
 
 def inside(folder: Path, name: str) -> Path | None:

@@ -11,7 +11,8 @@ from crm_core.kernel.db import Id, UnitRow, instant, text
 class Recording(UnitRow):
     """A two-channel sound file of one call: left the outside party, right the seat. `path` is below the recordings folder.
 
-    `state`: stored (file there, checksum known), missing (a rule asked for it and there is none; `why` says what is known).
+    `state`: stored (file there, checksum known), missing (a rule asked for it and there
+    is none; `why` says what is known), none (no rule asked for it).
     """
 
     __tablename__ = "recording"

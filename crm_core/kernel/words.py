@@ -39,7 +39,7 @@ def chinese() -> Mapping[str, str]:
         if not message.id:
             continue
         key = message.id if isinstance(message.id, str) else message.id[0]
-        text = message.string if isinstance(message.string, str) else message.string[0]
+        text = message.string if isinstance(message.string, str) else (message.string or ("",))[0]
         if text:
             found[key] = text
     return found

@@ -44,7 +44,9 @@ class Routes:
         self, method: str, path: str, handle: Handler, *, right: tuple[str, str] | None, summary: str, takes: type | None = None, gives: type | None = None
     ) -> None:  # fmt: skip
         """A route for programs, below /api/v1, that takes and gives JSON."""
-        self.all.append(Route(method=method, path=f"/api/v1{path}", handle=handle, summary=summary, right=right, takes=takes, gives=gives))
+        self.all.append(
+            Route(method=method, path=f"/api/v1{path}", handle=handle, summary=summary, right=right, takes=takes, gives=gives)
+        )
 
 
 class Problem(msgspec.Struct):

@@ -29,12 +29,20 @@ Observe = Callable[[str, str, int, float], None]
 
 
 def make_app(
-    routes: Routes, pages: Pages, sign_in: SignIn, *, version: str, trusted: tuple[Any, ...] = (), observe: Observe = lambda *_: None
+    routes: Routes,
+    pages: Pages,
+    sign_in: SignIn,
+    *,
+    version: str,
+    trusted: tuple[Any, ...] = (),
+    observe: Observe = lambda *_: None,
+    open_routes: Callable[[web.Application], None] = lambda _: None,
 ) -> web.Application:
     """The application with every declared route, static files and the OpenAPI document."""
     app = web.Application(client_max_size=2 * 1024 * 1024, middlewares=[_harden])
     app[TRUSTED] = trusted
     document = openapi(routes, version)
+    open_routes(app)
     for route in routes.all:
         app.router.add_route(route.method, route.path, _adapt(route, pages, sign_in, observe))
     app.router.add_get("/static/{name:.+}", lambda request: serve_static(request, pages.statics))
@@ -71,7 +79,15 @@ def _adapt(route: Route, pages: Pages, sign_in: SignIn, observe: Observe) -> Cal
             raise
         except Exception:
             log.exception("request failed", method=request.method, route=route.path)
-            response = _refused(request, route, pages, ask, lang, Refusal("failed", "That did not work, and it is our fault. It has been written down."), 500)
+            response = _refused(
+                request,
+                route,
+                pages,
+                ask,
+                lang,
+                Refusal("failed", "That did not work, and it is our fault. It has been written down."),
+                500,
+            )
         finally:
             observe(route.method, route.path, status, time.perf_counter() - start)
         return response

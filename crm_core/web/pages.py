@@ -77,7 +77,9 @@ class Statics:
 class Pages:
     """Renders pages."""
 
-    def __init__(self, folders: Sequence[Path], statics: Statics, *, zone: Callable[[Principal], str], clock: Callable[[], float], demo: bool) -> None:
+    def __init__(
+        self, folders: Sequence[Path], statics: Statics, *, zone: Callable[[Principal], str], clock: Callable[[], float], demo: bool
+    ) -> None:
         self.statics = statics
         self.nav: list[NavItem] = []
         self.script_words: frozenset[str] = frozenset()
@@ -100,9 +102,13 @@ class Pages:
 
     def render_open(self, request: web.Request, name: str, lang: str, /, *, status: int = 200, **values: Any) -> web.Response:
         """A page for somebody who is not signed in."""
-        return self._respond(request, name, lang, request.cookies.get("lingxi_theme", ""), "", status, me=None, csrf="", nav=[], zone="UTC", **values)
+        return self._respond(
+            request, name, lang, request.cookies.get("lingxi_theme", ""), "", status, me=None, csrf="", nav=[], zone="UTC", **values
+        )
 
-    def _respond(self, request: web.Request, name: str, lang: str, theme: str, density: str, status: int, *, zone: str, **values: Any) -> web.Response:
+    def _respond(
+        self, request: web.Request, name: str, lang: str, theme: str, density: str, status: int, *, zone: str, **values: Any
+    ) -> web.Response:
         nonce = secrets.token_urlsafe(16)
         fragment = request.headers.get("X-Fragment") == "main"
         context: dict[str, Any] = {
@@ -110,7 +116,7 @@ class Pages:
             "ngettext": lambda one, many, n, **kw: say_many(lang, one, many, n, **kw),
             "lang": lang, "theme": theme or "system", "density": density or "standard", "nonce": nonce, "fragment": fragment,
             "static": self.statics.url, "page": name.removesuffix(".html"), "demo": self._demo, "path": request.path_qs,
-            "import_map": Markup(self._import_map()), "words_json": self._words(lang), "feeds": {},
+            "import_map": Markup(self._import_map()), "words_json": Markup(dumps(self.words(lang))), "feeds": {},
             "boot": {"now": round(self._clock() * 1000), "lang": lang}, "now": self._clock(),
             "when": lambda at: when(at, zone, self._clock()), "full_time": lambda at: full_time(at, zone), "zone": zone,
         }  # fmt: skip
@@ -137,9 +143,9 @@ class Pages:
             if _holds(ask.principal, item)
         ]
 
-    def _words(self, lang: str) -> Markup:
-        words = {m: chinese()[m] for m in self.script_words if m in chinese()} if lang == "zh" else {}
-        return Markup(dumps(words))
+    def words(self, lang: str) -> dict[str, str]:
+        """What scripts say in a language other than English, by message."""
+        return {m: chinese()[m] for m in sorted(self.script_words) if m in chinese()} if lang == "zh" else {}
 
     def _import_map(self) -> str:
         path = self.statics.path("vendor/import-map.json")

@@ -77,7 +77,7 @@ def empty(names: Iterable[str]) -> dict[str, Figure]:
     return {n: compute(n, defaultdict(float)) for n in names}
 
 
-def rows_behind(name: str, unit_id: int, day: str, queue: str = "", agent: int | None = None) -> Select[Any]:
+def rows_behind(name: str, unit_id: int, day: str, queue: str = "", agent: int | None = None) -> Select[int, int]:
     """The (row id, call id) that a figure counts, newest first. Raises KeyError for no figure."""
     count = COUNTS[SHOWN[name].counts if name in SHOWN else name]
     table = count.table
@@ -92,7 +92,12 @@ def rows_behind(name: str, unit_id: int, day: str, queue: str = "", agent: int |
 def shown(figure: Figure, day: str, queue: str = "", agent: int | None = None) -> dict[str, Any]:
     """A figure as feeds and pages carry it."""
     definition = SHOWN[figure.name]
-    query = {"figure": figure.name, "day": day, **({"queue": queue} if queue else {}), **({"agent": str(agent)} if agent is not None else {})}
+    query = {
+        "figure": figure.name,
+        "day": day,
+        **({"queue": queue} if queue else {}),
+        **({"agent": str(agent)} if agent is not None else {}),
+    }
     return {
         "value": figure.value, "kind": definition.kind, "num": round(figure.num, 3), "den": round(figure.den, 3), "formula": definition.formula,
         "title": definition.title, "href": f"/calls?{urlencode(query)}",

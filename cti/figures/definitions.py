@@ -37,7 +37,9 @@ COUNTS: dict[str, Count] = {
     "abandoned": Count(QueueEntry, lambda: QueueEntry.outcome == ABANDONED),
     "other": Count(QueueEntry, lambda: QueueEntry.outcome.not_in((ANSWERED, ABANDONED))),
     "in_target": Count(QueueEntry, lambda: and_(QueueEntry.outcome == ANSWERED, QueueEntry.wait_s <= QueueEntry.sl_threshold_s)),
-    "short_abandons": Count(QueueEntry, lambda: and_(QueueEntry.outcome == ABANDONED, QueueEntry.wait_s < QueueEntry.short_abandon_s)),
+    "short_abandons": Count(
+        QueueEntry, lambda: and_(QueueEntry.outcome == ABANDONED, QueueEntry.wait_s < QueueEntry.short_abandon_s)
+    ),
     "missed": Count(Offer, lambda: Offer.result.in_(MISSED)),
     "handled": Count(Segment, lambda: Segment.user_id.is_not(None)),
 }

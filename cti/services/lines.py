@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from crm_core.kernel.bus import Bus
+from crm_core.kernel.bus import topic as bus_topic
 from crm_core.kernel.clock import Clock
+from crm_core.kernel.ids import stable_id
 from cti.domain.board import CallBoard
 from cti.events import CallEnded, CallStarted, DomainEvent, PbxLinkChanged
-from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent
+from cti.pbx_events import LinkUp
 from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,7 @@ RETRY_S = 1.0
 
 def topic(event: DomainEvent) -> str:
     """Where an event is published: unit.<id>.pbx.<id>.<wire name>."""
-    return f"unit.{event.unit_id}.pbx.{event.pbx_id}.{event.WIRE}"
+    return bus_topic(event.unit_id, event.pbx_id, event.WIRE)
 
 
 class PbxLine:
@@ -40,7 +42,7 @@ class PbxLine:
         driver: PbxDriver,
         bus: Bus,
         clock: Clock,
-        new_board: Callable[[str], CallBoard],
+        new_id: Callable[[], int],
         members: Callable[[int], Sequence[Member]],
         keep_position: Callable[[int, str, str], None] = lambda *_: None,
     ) -> None:
@@ -48,15 +50,19 @@ class PbxLine:
         self.driver = driver
         self.up = False
         self.why = ""
+        self.since: float | None = None
         self.lag_s = 0.0
         self._bus, self._clock = bus, clock
-        self._new_board, self._members, self._keep_position = new_board, members, keep_position
-        self.board = new_board("")
-        self.epoch = ""
+        self._members, self._keep_position = members, keep_position
+        self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
         self._starts: dict[int, str] = {}
         self._position = ""
         self._wishes: dict[tuple[str, str], Member | None] = {}
         self._wished = asyncio.Event()
+
+    def _recall(self, pbx_call: str) -> int:
+        """A call's identifier follows from what the PBX calls it, so that it is the same after a restart of ours."""
+        return stable_id(self.pbx_id, self.board.epoch, pbx_call, self._clock.now())
 
     async def run(self) -> None:
         """Watch the PBX for ever."""
@@ -73,56 +79,36 @@ class PbxLine:
 
     def _take(self, batch: Batch) -> None:
         for event in batch.events:
-            if isinstance(event, Booted) and event.epoch != self.epoch:
-                self._restart(event.epoch)
-            elif isinstance(event, LinkDown):
-                self._link(False, event.why, event.at)
             if event.at is not None and not batch.rebuilt:
                 self.lag_s = max(self._clock.now() - event.at, 0.0)
-            self._publish(self.board.apply(event), batch.position)
+            self._publish(self.board.apply(event))
         self._position = batch.position
         if batch.position:
-            self._keep_position(self.pbx_id, self.epoch, min(self._starts.values(), default=batch.position))
+            self._keep_position(self.pbx_id, self.board.epoch, min(self._starts.values(), default=batch.position))
 
-    def _publish(self, events: Sequence[DomainEvent], position: str = "") -> None:
+    def _publish(self, events: Sequence[DomainEvent]) -> None:
         for event in events:
             if isinstance(event, CallStarted):
-                self._starts[event.call_id] = self._position or position
-            self._bus.publish(topic(event), event)
-            if isinstance(event, CallEnded):
+                self._starts[event.call_id] = self._position
+            elif isinstance(event, CallEnded):
                 self._starts.pop(event.call_id, None)
-
-    def _restart(self, epoch: str) -> None:
-        """The PBX started anew: whatever the old board knew alive is over."""
-        if self.epoch:
-            log.warning("the PBX was restarted; its calls are over", pbx=self.name)
-            self._publish(self.board.end_all(self._clock.now()))
-        self.board = self._new_board(epoch)
-        self.epoch = epoch
+            elif isinstance(event, PbxLinkChanged):
+                self.up, self.why, self.since = event.up, event.why, event.at if event.at is not None else self._clock.now()
+                log.info("the link to the PBX is up" if event.up else "the link to the PBX is down", pbx=self.name, why=event.why)
+            self._bus.publish(topic(event), event)
 
     async def _rejoin(self) -> None:
         """After the link came up: take the whole state, make the members what they should be."""
         for attempt in range(5):
             try:
-                snapshot = await self.driver.snapshot()
-                if snapshot.epoch != self.epoch:
-                    self._restart(snapshot.epoch)
-                self._publish(self.board.reconcile(snapshot))
+                self._publish(self.board.reconcile(await self.driver.snapshot()))
                 await self.driver.set_members(self._members(self.pbx_id))
                 await self.driver.heartbeat(True)
             except PbxRefused as refusal:
                 log.warning("the PBX's state could not be read", pbx=self.name, why=refusal.say, attempt=attempt)
                 await asyncio.sleep(RETRY_S)
-                continue
-            self._link(True, "", snapshot.at)
-            return
-
-    def _link(self, up: bool, why: str, at: float | None) -> None:
-        if up != self.up or why != self.why:
-            log.info("the link to the PBX is up" if up else "the link to the PBX is down", pbx=self.name, why=why)
-        self.up, self.why = up, why
-        event = PbxLinkChanged(unit_id=self.unit_id, pbx_id=self.pbx_id, at=at, up=up, why=why)
-        self._bus.publish(topic(event), event)
+            else:
+                return
 
     # ------------------------------------------------------------------------------------------------------------ commands
 
@@ -154,11 +140,14 @@ class PbxLine:
         except PbxUnreachable:
             return False  # on the next link up all members are set anew
         except PbxRefused as refusal:
-            log.warning("the PBX refused a change of a queue's member", pbx=self.name, queue=key[0], extension=key[1], why=refusal.say)
+            log.warning(
+                "the PBX refused a change of a queue's member", pbx=self.name, queue=key[0], extension=key[1], why=refusal.say
+            )
         return True
 
     async def _beat(self) -> None:
         while True:
+            self._publish(self.board.tick(self._clock.now()))
             if self.up:
                 try:
                     await self.driver.heartbeat(True)
@@ -174,6 +163,3 @@ class PbxLine:
             except PbxRefused as refusal:
                 log.warning("the PBX could not be told that we stop", pbx=self.name, why=refusal.say)
         await self.driver.close()
-
-
-__all__ = ["PbxEvent", "PbxLine", "topic"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -64,8 +64,8 @@ class Sitting:
     zone: str
     queues: tuple[tuple[str, int], ...]
     signed_in_at: float
-    intent: Intent = Intent()
-    facts: Facts = Facts()
+    intent: Intent = field(default_factory=Intent)
+    facts: Facts = field(default_factory=Facts)
     state: SeatState = SeatState.SIGNED_OUT
     since: float | None = None
     reason: str = ""
@@ -81,7 +81,9 @@ class Sitting:
 class Seats:
     """All sittings of this installation."""
 
-    def __init__(self, database: Database, books: Books, bus: Bus, clock: Clock, new_id: Callable[[], int], default_wrap_up_s: int) -> None:
+    def __init__(
+        self, database: Database, books: Books, bus: Bus, clock: Clock, new_id: Callable[[], int], default_wrap_up_s: int
+    ) -> None:
         self._db, self._books, self._bus, self._clock, self._new_id = database, books, bus, clock, new_id
         self._default_wrap_up_s = default_wrap_up_s
         self._by_user: dict[int, Sitting] = {}
@@ -125,7 +127,11 @@ class Seats:
     async def free_seats(self, principal: Principal) -> list[tuple[Seat, Sitting | None]]:
         """The unit's seats with who sits there."""
         async with self._db.read() as db:
-            rows = (await db.execute(select(Seat.__table__).where(Seat.unit_id == principal.unit_id, Seat.active).order_by(Seat.extension))).all()
+            rows = (
+                await db.execute(
+                    select(Seat.__table__).where(Seat.unit_id == principal.unit_id, Seat.active).order_by(Seat.extension)
+                )
+            ).all()
         return [(Seat(**row._mapping), self.at(row.pbx_id, row.extension)) for row in rows]
 
     # ------------------------------------------------------------------------------------------------------------ starting
@@ -137,7 +143,13 @@ class Seats:
                 self._wrap_up_s[(row.pbx_id, row.name)] = row.wrap_up_s
             rows = (
                 await db.execute(
-                    select(SeatSession.__table__, User.name.label("user_name"), User.team_id, Seat.name.label("seat_name"), Unit.time_zone)
+                    select(
+                        SeatSession.__table__,
+                        User.name.label("user_name"),
+                        User.team_id,
+                        Seat.name.label("seat_name"),
+                        Unit.time_zone,
+                    )
                     .join(User, User.id == SeatSession.user_id)
                     .join(Seat, Seat.id == SeatSession.seat_id)
                     .join(Unit, Unit.id == SeatSession.unit_id)
@@ -147,7 +159,11 @@ class Seats:
             for row in rows:
                 queues = await self._queues_of(db, row.user_id, row.pbx_id)
                 self._take_up(row, queues)
-            recent = select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id).order_by(SeatSession.signed_in_at.desc()).limit(2000)
+            recent = (
+                select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id)
+                .order_by(SeatSession.signed_in_at.desc())
+                .limit(2000)
+            )
             for row in (await db.execute(recent)).all():
                 self._last_at.setdefault((row.pbx_id, row.extension), row.user_id)
 
@@ -180,7 +196,7 @@ class Seats:
     # ------------------------------------------------------------------------------------------------------------ commands
 
     async def sign_in(
-        self, principal: Principal, seat_id: int, *, state: str, reason: str = "", phone: str = "browser", take_over: bool = False, address: str = ""
+        self, principal: Principal, seat_id: int, *, state: str, reason: str = "", take_over: bool = False, address: str = ""
     ) -> Sitting:  # fmt: skip
         """Sit down. Raises Refusal: seat unknown, taken (unless `take_over`), phone system away."""
         async with self._db.read() as db:
@@ -194,16 +210,18 @@ class Seats:
         if state == "paused" and not reason:
             raise Refusal("no_reason", "Choose a reason for the pause.")
         await self._make_room(principal, seat.pbx_id, seat.extension, take_over)
-        secret = seat.secret if phone == "desk" else secrets.token_urlsafe(24)
-        if phone == "browser":
+        secret = seat.secret if seat.phone == "desk" else secrets.token_urlsafe(24)
+        if seat.phone == "browser":
             try:
                 await self.lines[seat.pbx_id].driver.set_phone_secret(seat.extension, secret)
             except PbxRefused as refusal:
-                raise Unavailable("pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say) from refusal
+                raise Unavailable(
+                    "pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say
+                ) from refusal
         now = self._clock.now()
         sitting = Sitting(
             session_id=self._new_id(), unit_id=seat.unit_id, pbx_id=seat.pbx_id, user_id=principal.user_id, seat_id=seat.id,
-            extension=seat.extension, seat_name=seat.name, user_name=principal.name, team_id=principal.team_id, phone=phone, secret=secret,
+            extension=seat.extension, seat_name=seat.name, user_name=principal.name, team_id=principal.team_id, phone=seat.phone, secret=secret,
             zone=zone, queues=queues, signed_in_at=now, intent=Intent(signed_in=True, pause_reason=reason if state == "paused" else ""),
         )  # fmt: skip
         self._index(sitting)
@@ -218,10 +236,15 @@ class Seats:
         if there is not None and there is not own:
             if not take_over:
                 raise Conflict(
-                    "seat_in_use", "Seat {seat} is in use by {name}. Take over, or choose another.", seat=extension, name=there.user_name
+                    "seat_in_use",
+                    "Seat {seat} is in use by {name}. Take over, or choose another.",
+                    seat=extension,
+                    name=there.user_name,
                 )
             if there.state in BUSY - {SeatState.WRAP_UP}:
-                raise Conflict("seat_in_call", "{name} is in a call at seat {seat}. Choose another.", seat=extension, name=there.user_name)
+                raise Conflict(
+                    "seat_in_call", "{name} is in a call at seat {seat}. Choose another.", seat=extension, name=there.user_name
+                )
             await self.sign_out(there.user_id, by="taken_over")
         if own is not None:
             await self.sign_out(own.user_id, by="taken_over" if take_over else "moved")
@@ -275,12 +298,16 @@ class Seats:
             if s is not None:
                 self._hear_call(s, event)
 
-    def _hear_call(self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall) -> None:
+    def _hear_call(
+        self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall
+    ) -> None:
         phase: Phase | None = None
         match event:
             case CallOffered() if s.facts.phase in (Phase.NONE, Phase.RINGING):
                 phase, s.call_id = Phase.RINGING, event.call_id
-            case OfferEnded() if event.result is not OfferResult.ANSWERED and s.facts.phase is Phase.RINGING and s.call_id == event.call_id:
+            case OfferEnded() if (
+                event.result is not OfferResult.ANSWERED and s.facts.phase is Phase.RINGING and s.call_id == event.call_id
+            ):
                 phase = Phase.NONE
             case CallAnswered() | CallResumed():
                 phase, s.call_id = Phase.TALKING, event.call_id
@@ -439,8 +466,3 @@ class Seats:
                 await db.execute(insert(SeatStateRow).values(row))
 
         self._books.put(write)
-
-
-def queue_names(sittings: Sequence[Sitting]) -> set[str]:
-    """The queues that somebody is there for."""
-    return {name for s in sittings for name, _ in s.queues}

@@ -1,0 +1,272 @@
+"""The desk feed: what one agent's screen shows, kept as rows from what happened. No I/O: it listens to the bus and changes feeds.
+
+A ringing call is told the moment the caller's customers are known, or 50 ms after the ring began, whichever is first; the card
+follows. A person sees only what their rights allow: the rows are made with their eyes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from crm_core.customers import show_number, thing_of
+from crm_core.kernel.access import Principal, may
+from crm_core.kernel.bus import Bus
+from crm_core.kernel.clock import Clock
+from crm_core.kernel.feed import Feed, FeedAddress
+from crm_core.kernel.feeds import Feeds
+from crm_core.matches import Match
+from crm_core.numbers import carrier_of, place_of
+from cti.events import (
+    CallAnswered,
+    CallerKnown,
+    CallEvent,
+    CallHeld,
+    CallLinked,
+    CallOffered,
+    CallResumed,
+    OfferEnded,
+    SeatChanged,
+    SeatLeftCall,
+)
+from cti.links import Links
+from cti.pbx_events import OfferResult
+from cti.services.seats import Seats
+
+POP_DEADLINE_S = 0.05
+TABLES = ("seat", "calls", "queues", "day")
+
+
+@dataclass(slots=True)
+class OnDesk:
+    """A call on somebody's desk."""
+
+    row: dict[str, Any]
+    told: bool = False
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Desks:
+    """All desks of this process."""
+
+    def __init__(
+        self, bus: Bus, feeds: Feeds, seats: Seats, links: Links, clock: Clock, principal: Callable[[int], Principal | None],
+        titles: Callable[[int, str], str], pbx_up: Callable[[int], bool],
+    ) -> None:  # fmt: skip
+        self._feeds, self._seats, self._links, self._clock = feeds, seats, links, clock
+        self._principal, self._titles, self._pbx_up = principal, titles, pbx_up
+        self._calls: dict[int, dict[int, OnDesk]] = {}
+        bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
+        bus.subscribe("unit.*.pbx.*.call", self._call)
+
+    @staticmethod
+    def address(unit_id: int, user_id: int) -> FeedAddress:
+        """Where a person's desk feed lives."""
+        return FeedAddress(unit_id, "desk", str(user_id))
+
+    def feed(self, unit_id: int, user_id: int) -> Feed:
+        """The desk feed of a person, filled from what is known when it is new."""
+        address = self.address(unit_id, user_id)
+        feed = self._feeds.find(address)
+        if feed is None:
+            feed = self._feeds.open(address)
+            feed.change("desk.opened", [("seat", "me", self._seat_row(user_id))])
+        return feed
+
+    # ---------------------------------------------------------------------------------------------------------------- seat
+
+    def _seat(self, _topic: str, event: object) -> None:
+        if not isinstance(event, SeatChanged):
+            return
+        feed = self.feed(event.unit_id, event.user_id)
+        drop = []
+        mine = self._calls.get(event.user_id, {})
+        if event.call_id is None or event.state in ("ready", "paused", "signed_out", "unreachable"):
+            gone = [call_id for call_id in mine if call_id != event.call_id]
+            drop = [("calls", str(call_id)) for call_id in gone]
+            for call_id in gone:
+                self._forget(mine, call_id)
+        put = [("seat", "me", self._seat_row(event.user_id))]
+        held = mine.get(event.call_id) if event.call_id is not None else None
+        if held is not None and held.told and event.state == "wrap_up":
+            held.row["phase"] = "wrap_up"
+            held.row["ended_at"] = held.row["ended_at"] or _ms(event.since)
+            put.append(("calls", str(event.call_id), dict(held.row)))
+        feed.change(event.WIRE, put, drop)
+
+    def _seat_row(self, user_id: int) -> dict[str, Any]:
+        s = self._seats.of_user(user_id)
+        if s is None:
+            return {"state": "signed_out", "since": None, "reason": "", "next": "", "next_reason": "", "seat_id": "", "extension": "",
+                    "seat_name": "", "wrap_up_ends": None, "phone": "", "pbx_up": True}  # fmt: skip
+        return {
+            "state": s.state.value, "since": _ms(s.since), "reason": s.reason, "next": s.intent.next_state, "next_reason": s.intent.next_reason,
+            "seat_id": str(s.seat_id), "extension": s.extension, "seat_name": s.seat_name, "wrap_up_ends": _ms(s.wrap_up_ends),
+            "phone": s.phone, "pbx_up": self._pbx_up(s.pbx_id),
+        }  # fmt: skip
+
+    def refresh_seat(self, unit_id: int, user_id: int) -> None:
+        """Something beside the state changed: the link to the PBX."""
+        self.feed(unit_id, user_id).change("seat.changed", [("seat", "me", self._seat_row(user_id))])
+
+    # --------------------------------------------------------------------------------------------------------------- calls
+
+    def _call(self, _topic: str, event: object) -> None:
+        match event:
+            case CallOffered():
+                self._offered(event)
+            case CallerKnown():
+                self._known(event)
+            case OfferEnded() if event.result is not OfferResult.ANSWERED:
+                self._gone(event, event.extension)
+            case CallAnswered():
+                self._phase(event, event.extension, "talking")
+            case CallHeld():
+                self._phase(event, event.extension, "held")
+            case CallResumed():
+                self._phase(event, event.extension, "talking")
+            case SeatLeftCall():
+                self._left(event)
+            case CallLinked():
+                self._linked(event)
+
+    def _person(self, event: CallEvent, extension: str) -> Principal | None:
+        s = self._seats.at(event.pbx_id, extension)
+        return None if s is None else self._principal(s.user_id)
+
+    def _offered(self, event: CallOffered) -> None:
+        person = self._person(event, event.extension)
+        if person is None:
+            return
+        now = self._clock.now()
+        row: dict[str, Any] = {
+            "phase": "ringing", "since": _ms(event.at or now), "direction": event.direction.value, "number": "", "number_kind": "outside",
+            "place": "", "carrier": "", "name": event.caller_name, "queue": event.queue, "queue_title": self._titles(event.pbx_id, event.queue),
+            "waited_s": event.waited_s, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None, "ended_at": None, "notes": "",
+        }  # fmt: skip
+        held = self._calls.setdefault(person.user_id, {})[event.call_id] = OnDesk(row)
+        known = self._links.known.get(event.call_id)
+        if known is not None:
+            self._add_caller(person, row, known)
+            self._tell(event.WIRE, person, event.call_id)
+        else:
+            self._add_number(person, row, event.caller)
+            held.timer = asyncio.get_running_loop().call_later(POP_DEADLINE_S, self._tell, event.WIRE, person, event.call_id)
+
+    def _add_number(self, person: Principal, row: dict[str, Any], raw: str) -> None:
+        row["number"] = show_number(person, raw)
+
+    def _add_caller(self, person: Principal, row: dict[str, Any], known: CallerKnown) -> None:
+        row["number_kind"] = known.kind
+        row["number"] = known.shown if known.kind == "internal" else show_number(person, known.shown)
+        if known.kind == "outside":
+            row["place"], row["carrier"] = place_of(known.key, "zh"), carrier_of(known.key, "zh")
+        row["matches"] = [_match(m) for m in known.matches if may(person, "see", _thing(m))]
+        row["looked_up"] = True
+        if not row["customer_id"]:
+            customers = {m["customer_id"] for m in row["matches"]}
+            row["customer_id"] = next(iter(customers)) if len(customers) == 1 else ""
+
+    def _known(self, event: CallerKnown) -> None:
+        for user_id, calls in self._calls.items():
+            if event.call_id in calls:
+                person = self._principal(user_id)
+                if person is not None:
+                    self._add_caller(person, calls[event.call_id].row, event)
+                    self._tell("call.offered" if not calls[event.call_id].told else event.WIRE, person, event.call_id)
+
+    def _tell(self, wire: str, person: Principal, call_id: int) -> None:
+        held = self._calls.get(person.user_id, {}).get(call_id)
+        if held is None:
+            return
+        if held.timer is not None:
+            held.timer.cancel()
+            held.timer = None
+        held.told = True
+        self.feed(person.unit_id, person.user_id).change(wire, [("calls", str(call_id), dict(held.row))])
+
+    def _phase(self, event: CallAnswered | CallHeld | CallResumed, extension: str, phase: str) -> None:
+        person = self._person(event, extension)
+        if person is None:
+            return
+        mine = self._calls.setdefault(person.user_id, {})
+        if event.call_id not in mine:
+            mine[event.call_id] = OnDesk(self._row_of_talk(person, event, extension))
+        row = mine[event.call_id].row
+        row["phase"], row["since"] = phase, _ms(event.at or self._clock.now())
+        if phase == "talking" and row["answered_at"] is None:
+            row["answered_at"] = row["since"]
+        self._tell(event.WIRE, person, event.call_id)
+
+    def _row_of_talk(self, person: Principal, event: CallEvent, extension: str) -> dict[str, Any]:
+        """A call that was not offered here: dialled by the agent, or found after a break."""
+        row: dict[str, Any] = {
+            "phase": "talking", "since": None, "direction": "", "number": "", "number_kind": "outside", "place": "", "carrier": "", "name": "",
+            "queue": "", "queue_title": "", "waited_s": None, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None,
+            "ended_at": None, "notes": "",
+        }  # fmt: skip
+        known = self._links.known.get(event.call_id)
+        if known is not None:
+            self._add_caller(person, row, known)
+        return row
+
+    def _left(self, event: SeatLeftCall) -> None:
+        person = self._person(event, event.extension)
+        if person is None:
+            return
+        held = self._calls.get(person.user_id, {}).get(event.call_id)
+        if held is not None:
+            held.row["ended_at"] = _ms(event.at or self._clock.now())
+            s = self._seats.of_user(person.user_id)
+            if s is None or s.wrap_up_call != event.call_id:
+                self._gone(event, event.extension)
+
+    def _gone(self, event: CallEvent, extension: str) -> None:
+        person = self._person(event, extension)
+        if person is None:
+            return
+        mine = self._calls.get(person.user_id, {})
+        if event.call_id in mine and mine[event.call_id].row["phase"] != "wrap_up":
+            self._forget(mine, event.call_id)
+            self.feed(person.unit_id, person.user_id).change(event.WIRE, [], [("calls", str(event.call_id))])
+
+    def _forget(self, mine: dict[int, OnDesk], call_id: int) -> None:
+        held = mine.pop(call_id)
+        if held.timer is not None:
+            held.timer.cancel()
+
+    def _linked(self, event: CallLinked) -> None:
+        for user_id, calls in self._calls.items():
+            person = self._principal(user_id)
+            if event.call_id in calls and person is not None:
+                calls[event.call_id].row["customer_id"] = str(event.customer_id)
+                self._tell(event.WIRE, person, event.call_id)
+
+    def note(self, person: Principal, call_id: int, text: str) -> None:
+        """The agent's notes were saved: their other tabs see them."""
+        held = self._calls.get(person.user_id, {}).get(call_id)
+        if held is not None:
+            held.row["notes"] = text
+            self._tell("call.noted", person, call_id)
+
+    def call_row(self, user_id: int, call_id: int) -> dict[str, Any] | None:
+        """A call on a person's desk, None if it is not there."""
+        held = self._calls.get(user_id, {}).get(call_id)
+        return None if held is None else held.row
+
+
+def _match(m: Match) -> dict[str, Any]:
+    return {
+        "customer_id": str(m.customer_id), "contact_id": str(m.contact_id or ""), "name": m.contact or m.customer,
+        "company": m.customer if m.kind == "company" else "", "level": m.level, "contact_title": m.title,
+    }  # fmt: skip
+
+
+def _thing(m: Match) -> Any:
+    return thing_of({"unit_id": m.unit_id, "owner_id": m.owner_id, "team_id": m.team_id})
+
+
+def _ms(at: float | None) -> int | None:
+    return None if at is None else round(at * 1000)

@@ -1,0 +1,387 @@
+"""The wiring: from settings to a running product, in one place. Everything gets what it needs handed in; tests hand in other drivers.
+
+`Program` is made, started, and runs until it is told to stop; one TaskGroup owns every task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+import structlog
+from aiohttp import web
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import agent_console
+import crm_core.web
+import recordings
+import supervisor
+from agent_console.app import AgentWeb
+from agent_console.projection import Desks
+from agent_console.sip_proxy import SipProxy
+from config.health import Health
+from config.settings import Pbx as PbxSettings
+from config.settings import Settings
+from config.upgrade import upgrade
+from crm_core.customers import Customers
+from crm_core.kernel.access import Principal, Scope, reach
+from crm_core.kernel.bus import MemoryBus
+from crm_core.kernel.clock import Clock, SystemClock
+from crm_core.kernel.db import Database
+from crm_core.kernel.errors import NotAllowed
+from crm_core.kernel.feed import Feed, FeedAddress
+from crm_core.kernel.feeds import Feeds
+from crm_core.kernel.ids import IdMaker
+from crm_core.lookup import open_lookup
+from crm_core.numbers import NumberRules
+from crm_core.ports import Sources
+from crm_core.signin import SignIn
+from crm_core.web.api import Routes
+from crm_core.web.app import make_app
+from crm_core.web.pages import NavItem, Pages, Statics, import_words
+from crm_core.web.routes import CrmWeb
+from crm_core.web.socket import Sockets
+from cti.events import CallBooked, PbxLinkChanged
+from cti.figures.day import DayFigures, empty, shown
+from cti.figures.definitions import OF_AGENT, OF_ALL, OF_QUEUE, Figure
+from cti.figures.live import LiveFigures
+from cti.links import Links
+from cti.ports import PbxDriver
+from cti.services.books import Books
+from cti.services.call_books import CallBooks
+from cti.services.directory import Directory
+from cti.services.lines import PbxLine
+from cti.services.seats import Seats
+from cti.storage import Pbx
+from recordings.calls import Calls
+from recordings.capture import Capture
+from recordings.web import CallWeb
+from supervisor.app import FloorWeb
+from supervisor.projection import Floors
+
+log = structlog.get_logger(__name__)
+NAV = (
+    NavItem("desk", "/", "Desk", "desk", ("seat", "use")),
+    NavItem("floor", "/floor", "Floor", "floor", ("floor", "see")),
+    NavItem("calls", "/calls", "Calls", "calls", ("call", "see")),
+    NavItem("customers", "/customers", "Customers", "customers", ("customer", "see")),
+)
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "desk": ("seat", "calls", "queues", "day"),
+    "floor": ("seats", "queues", "figures", "health"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxAccess:
+    """How one PBX is reached: its driver, given the journal position to go on from, and where its sound and SIP are."""
+
+    make_driver: Callable[[str], PbxDriver]
+    spool: Path | None
+    sip_ws: str
+    realm: str
+
+
+class Program:
+    """One process of Lingxi."""
+
+    def __init__(
+        self, settings: Settings, access: Mapping[str, PbxAccess], clock: Clock | None = None, *, demo: bool = False
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.new_id = IdMaker(self.clock)
+        self.database = Database(settings.database.url)
+        self.routes = Routes()
+        self.demo = demo
+        self.lines: dict[int, PbxLine] = {}
+        self._access = access
+        self._stopping = asyncio.Event()
+        self.ready = asyncio.Event()
+        self._positions: dict[int, tuple[str, str]] = {}
+
+    async def prepare(self) -> None:
+        """Bring the database up to date and make every part. Talks to no PBX yet."""
+        await upgrade(self.database)
+        phones = self.settings.phones
+        prefixes = (phones.outside_prefix,) if phones.outside_prefix else ()
+        rules = NumberRules(
+            home_region=phones.region, area_code=phones.area_code, extensions=phones.extension_pattern, prefixes=prefixes
+        )
+        self.directory = Directory(self.database, rules)
+        await self.directory.load()
+        self.bus = MemoryBus()
+        self.feeds = Feeds(lambda address: Feed(address.name, TABLES.get(address.name, ())))
+        self.books = Books(self.database)
+        self.lookup = open_lookup(self.database)
+        self._make_telephony()
+        self._make_screens()
+        await self._make_lines()
+        await self.seats.load()
+
+    def _make_telephony(self) -> None:
+        d, wrap_up_s = self.directory, self.settings.calls.wrap_up_s
+        self.seats = Seats(self.database, self.books, self.bus, self.clock, self.new_id, wrap_up_s)
+        self.links = Links(self.bus, self.lookup, self.database, self.clock, self.new_id, d.rules)
+        self.call_books = CallBooks(
+            self.bus, self.books, self.clock, self.new_id, self.seats, self.links, zones=d.zone, rules=d.rules, limits=d.limits
+        )
+        self.figures = LiveFigures(self.bus, self.database, self.clock, d.zone, self._tell_figures)
+        self.desks = Desks(self.bus, self.feeds, self.seats, self.links, self.clock, d.principal, d.title, self._pbx_up)
+        self.floors = Floors(self.bus, self.feeds, self.seats, d.people, d.queues, d.title, self._link_of)
+        self.bus.subscribe("unit.*.pbx.*.call.booked", self._booked)
+        self.bus.subscribe("unit.*.pbx.*.pbx.link", self._linked)
+
+    def _make_screens(self) -> None:
+        statics = Statics(
+            {
+                "": _of(crm_core.web, "static"),
+                "desk": _of(agent_console, "static"),
+                "floor": _of(supervisor, "static"),
+                "rec": _of(recordings, "static"),
+            }
+        )
+        folders = [_of(package, "templates") for package in (crm_core.web, agent_console, supervisor, recordings)] + [
+            Path(__file__).parent / "demo/templates"
+        ]
+        self.pages = Pages(folders, statics, zone=lambda p: self.directory.zone(p.unit_id), clock=self.clock.now, demo=self.demo)
+        self.pages.nav = list(NAV)
+        self.pages.script_words = import_words(
+            {str(f): f.read_text() for folder in statics.folders.values() for f in folder.rglob("*.js") if "vendor" not in f.parts}
+        )
+        self.sign_in = SignIn(self.database, self.clock, self.new_id, self.settings.web.session_hours * 3600)
+        origins = frozenset({self.settings.web.public_url.rstrip("/")} - {""})
+        self.sockets = Sockets(self.feeds, self.sign_in, self.clock, origins)
+        self.sockets.doors["desk"] = self._desk_door
+        self.sockets.doors["floor"] = self._floor_door
+        self.customers = Customers(self.database, self.clock, self.new_id, self.directory.rules)
+        self.calls = Calls(self.database, self.directory.rules)
+        self.sip = SipProxy(self.seats, {}, origins)
+        self.health = Health(self.database, self.books, self.lines.values, self.sockets)
+        self._declare()
+
+    def _declare(self) -> None:
+        sources = Sources()
+        sources.timeline.append(self.calls)
+        crm = CrmWeb(self.pages, self.sign_in, self.customers, sources, self.clock, self.sockets)
+        agent = AgentWeb(
+            self.pages,
+            self.database,
+            self.clock,
+            self.new_id,
+            self.seats,
+            self.links,
+            self.desks,
+            self.customers,
+            self.sip,
+            self._realm,
+            self._day_of_agent,
+        )
+        crm.after_create.append(agent.link)
+        folder = self.settings.recordings.folder
+        calls = CallWeb(
+            self.pages,
+            self.calls,
+            self.database,
+            self.clock,
+            self.new_id,
+            folder,
+            self.directory.zone,
+            self.directory.queues,
+            self.directory.people,
+        )
+        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm):
+            part.add_to(self.routes)
+        self._open_routes = crm
+
+    async def _make_lines(self) -> None:
+        async with self.database.read() as db:
+            rows = (await db.execute(select(Pbx.__table__))).mappings().all()
+        spools: dict[int, Path] = {}
+        targets: dict[int, str] = {}
+        for row in rows:
+            access = self._access.get(row["name"])
+            if access is None:
+                continue
+            self.lines[row["id"]] = PbxLine(
+                unit_id=row["unit_id"], pbx_id=row["id"], name=row["name"], driver=access.make_driver(row["position"]), bus=self.bus, clock=self.clock,
+                new_id=self.new_id, members=self.seats.members, keep_position=self._keep_position,
+            )  # fmt: skip
+            targets[row["id"]] = access.sip_ws
+            if access.spool is not None:
+                spools[row["id"]] = access.spool
+        self._realms = {i: self._access[line.name].realm for i, line in self.lines.items()}
+        self.seats.lines = self.lines
+        self.sip.targets = targets
+        self.capture = Capture(
+            self.bus, self.database, self.books, self.clock, self.new_id, self.settings.recordings.folder, spools
+        )
+        await self.capture.load()
+
+    # ------------------------------------------------------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.settings.web.host, self.settings.web.port, ssl_context=self._tls()).start()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in self._work()]
+                for unit_id in self.directory.units:
+                    self.figures.want(unit_id)
+                self.ready.set()
+                await self._stopping.wait()
+                await asyncio.gather(*(line.close() for line in self.lines.values()), return_exceptions=True)
+                try:
+                    await asyncio.wait_for(self.books.settled(), 5)
+                except TimeoutError:
+                    log.warning("some writes could not be committed before the end", waiting=self.books.waiting)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self.sip.close()
+            await runner.cleanup()
+            await self.lookup.close()
+            await self.database.close()
+
+    def _work(self) -> list[Coroutine[object, object, None]]:
+        return [
+            self.bus.run(),
+            self.books.run(),
+            self.capture.run(),
+            self.figures.run(),
+            self._write_positions(),
+            *(line.run() for line in self.lines.values()),
+        ]
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping.set()
+
+    def _app(self) -> web.Application:
+        trusted = tuple(ipaddress.ip_network(n) for n in self.settings.web.trusted_proxies)
+        app = make_app(
+            self.routes,
+            self.pages,
+            self.sign_in,
+            version=program_version(),
+            trusted=trusted,
+            observe=self.health.observe,
+            open_routes=self._add_open,
+        )
+        return app
+
+    def _add_open(self, app: web.Application) -> None:
+        self._open_routes.add_open(app)
+        app.router.add_get("/healthz", self.health.alive)
+        app.router.add_get("/readyz", self.health.ready)
+        networks = tuple(ipaddress.ip_network(n) for n in self.settings.metrics.allowed_networks)
+        app.router.add_get("/metrics", self.health.metrics_for(networks, self.settings.metrics.token))
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.settings.web.tls_cert:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.settings.web.tls_cert, self.settings.web.tls_key)
+        return context
+
+    # ------------------------------------------------------------------------------------------------------- small answers
+
+    def _desk_door(self, person: Principal) -> FeedAddress:
+        if reach(person, "use", "seat") is Scope.NONE:
+            raise NotAllowed("not_allowed", "You may not do this.")
+        self.desks.feed(person.unit_id, person.user_id)
+        return self.desks.address(person.unit_id, person.user_id)
+
+    def _floor_door(self, person: Principal) -> FeedAddress:
+        if reach(person, "see", "floor") is Scope.NONE:
+            raise NotAllowed("not_allowed", "You may not do this.")
+        self.floors.feed(person.unit_id)
+        return FeedAddress(person.unit_id, "floor")
+
+    def _realm(self, pbx_id: int) -> str:
+        return self._realms.get(pbx_id, "")
+
+    def _pbx_up(self, pbx_id: int) -> bool:
+        line = self.lines.get(pbx_id)
+        return line is not None and line.up
+
+    def _link_of(self, unit_id: int) -> Mapping[str, object]:
+        line = next((x for x in self.lines.values() if x.unit_id == unit_id), None)
+        if line is None:
+            return {"up": False, "since": None, "why": "no PBX"}
+        return {"up": line.up, "since": None if line.since is None else round(line.since * 1000), "why": line.why}
+
+    def _linked(self, _topic: str, event: object) -> None:
+        if isinstance(event, PbxLinkChanged):
+            for sitting in self.seats.all(event.unit_id):
+                self.desks.refresh_seat(event.unit_id, sitting.user_id)
+
+    def _booked(self, _topic: str, event: object) -> None:
+        if isinstance(event, CallBooked):
+            self.floors.forget_call(event.call_id)
+
+    def _tell_figures(self, unit_id: int, day: str, found: DayFigures) -> None:
+        queues = {q: _drawn(found.queues.get(q) or empty(OF_QUEUE), day, queue=q) for q, _ in self.directory.queues(unit_id)}
+        agents = {u: _drawn(found.agents.get(u) or empty(OF_AGENT), day, agent=u) for u in self.directory.people(unit_id)}
+        self.floors.take_figures(unit_id, queues, agents, _drawn(found.all or empty(OF_ALL), day))
+        for user_id, row in agents.items():
+            feed = self.feeds.find(self.desks.address(unit_id, user_id))
+            if feed is not None:
+                feed.change("figures.changed", [("day", "me", row)])
+
+    async def _day_of_agent(self, unit_id: int, user_id: int) -> dict[str, object]:
+        latest = self.figures.latest.get(unit_id)
+        if latest is None:
+            return {}
+        day, found = latest
+        return _drawn(found.agents.get(user_id) or empty(OF_AGENT), day, agent=user_id)
+
+    # ------------------------------------------------------------------------------------------------------------ position
+
+    def _keep_position(self, pbx_id: int, epoch: str, position: str) -> None:
+        self._positions[pbx_id] = (epoch, position)
+
+    async def _write_positions(self) -> None:
+        """How far the journal has been taken into the books, written behind the books themselves."""
+        written: dict[int, tuple[str, str]] = {}
+        while True:
+            await asyncio.sleep(1)
+            for pbx_id, (epoch, position) in list(self._positions.items()):
+                if written.get(pbx_id) != (epoch, position):
+                    written[pbx_id] = (epoch, position)
+                    self.books.put(_position_write(pbx_id, epoch, position))
+
+
+def _position_write(pbx_id: int, epoch: str, position: str) -> Callable[[AsyncConnection], Awaitable[None]]:
+    async def write(db: AsyncConnection) -> None:
+        await db.execute(update(Pbx).where(Pbx.id == pbx_id).values(epoch=epoch, position=position))
+
+    return write
+
+
+def _drawn(figures: Mapping[str, Figure], day: str, queue: str = "", agent: int | None = None) -> dict[str, object]:
+    return {name: shown(figure, day, queue, agent) for name, figure in figures.items()}
+
+
+def _of(package: ModuleType, folder: str) -> Path:
+    return Path(str(package.__file__)).parent / folder
+
+
+def program_version() -> str:
+    """The version of this program."""
+    try:
+        return version("lingxi")
+    except PackageNotFoundError:
+        return "0"
+
+
+__all__ = ["PbxAccess", "PbxSettings", "Program"]

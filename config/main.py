@@ -1,0 +1,284 @@
+"""The `lingxi` command: run, demo, seed, settings, upgrade, replay, tls, bench. Each command says in one sentence what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import Progress
+
+from config.settings import Settings, SettingsError
+
+app = typer.Typer(
+    help="Lingxi 铃席: call-centre software on a SIP PBX.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+demo_app = typer.Typer(help="The demo's callers.", no_args_is_help=True)
+settings_app = typer.Typer(help="The settings.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
+app.add_typer(settings_app, name="settings")
+console = Console(stderr=True, highlight=False)
+log = structlog.get_logger(__name__)
+
+
+def run() -> None:
+    """Entry of the command."""
+    app()
+
+
+def _settings() -> Settings:
+    from config.settings_reading import load
+
+    try:
+        return load()
+    except SettingsError as error:
+        for problem in error.problems:
+            console.print(str(problem))
+        raise typer.Exit(2) from error
+
+
+def _fail(say: str) -> typer.Exit:
+    console.print(say)
+    return typer.Exit(1)
+
+
+def _loop(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+# ------------------------------------------------------------------------------------------------------------------- run
+
+
+@app.command("run")
+def run_command(
+    demo: Annotated[bool, typer.Option("--demo", help="With a PBX, a centre and callers of its own.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Demo: nobody calls by themselves.")] = False,
+) -> None:
+    """Run in the foreground until Ctrl-C."""
+    from config.logs import set_up
+
+    settings = _settings()
+    set_up(settings.logs)
+    if not _port_free(settings.web.host, settings.web.port):
+        raise _fail(f"Port {settings.web.port} is in use: end what holds it, or choose another with LINGXI_WEB__PORT=8601.")
+    gc.freeze()
+    _loop(_run_demo(settings, lively=not quiet) if demo else _run(settings))
+
+
+def _port_free(host: str, port: int) -> bool:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _run(settings: Settings) -> None:
+    from config.bootstrap import Program
+    from config.lines import access_of
+
+    program = Program(settings, access_of(settings))
+    await _first_administrator(program)
+    await program.prepare()
+    _stop_on_signals(program.stop)
+    await program.run()
+
+
+async def _first_administrator(program: Any) -> None:
+    from config.accounts import first_rows
+    from config.upgrade import upgrade
+
+    await upgrade(program.database)
+    async with program.database.begin() as db:
+        password = await first_rows(db, program.new_id, program.clock.now())
+    if password is not None:
+        console.print(f"The first administrator is admin with the password {password} (shown only now; it must be changed).")
+
+
+async def _run_demo(settings: Settings, *, lively: bool) -> None:
+    from config.demo.asterisk_process import AsteriskFailed
+    from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
+    from config.demo.run import Demo, with_home
+
+    settings = with_home(settings)
+    try:
+        tree = await asyncio.to_thread(obtain_tree, settings.home.folder, console.print)
+    except AsteriskMissing as error:
+        raise _fail(str(error)) from error
+    running = Demo(settings, tree, console.print, lively=lively)
+    try:
+        await running.prepare()
+    except AsteriskFailed as error:
+        raise _fail(str(error)) from error
+    _stop_on_signals(running.program.stop)
+    await running.run()
+
+
+def _stop_on_signals(stop: Any) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+# ------------------------------------------------------------------------------------------------------------------ data
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the database to this version's schema."""
+    from config.upgrade import upgrade as do
+    from crm_core.kernel.db import Database
+
+    async def work() -> None:
+        database = Database(_settings().database.url)
+        console.print("Upgraded." if await do(database) else "Nothing to do.")
+        await database.close()
+
+    _loop(work())
+
+
+@app.command()
+def seed(
+    customers: Annotated[int, typer.Option(help="How many customers to add.", min=1, max=20_000_000)] = 10_000,
+    unit: Annotated[str, typer.Option(help="The name of the business unit; the first one unless given.")] = "",
+) -> None:
+    """Add made-up customers, for trying how it feels when there are many."""
+    _loop(_seed(_settings(), customers, unit))
+
+
+async def _seed(settings: Settings, count: int, unit: str) -> None:
+    from sqlalchemy import func, select
+
+    from config.demo import customers as made_up
+    from config.upgrade import upgrade as do
+    from crm_core.entities.org import Unit
+    from crm_core.entities.people import Customer
+    from crm_core.kernel.clock import SystemClock
+    from crm_core.kernel.db import Database
+    from crm_core.kernel.ids import IdMaker
+
+    database, clock = Database(settings.database.url), SystemClock()
+    await do(database)
+    async with database.read() as db:
+        query = select(Unit.id).where(Unit.name == unit) if unit else select(Unit.id).order_by(Unit.id)
+        unit_id = (await db.execute(query)).scalar()
+        if unit_id is None:
+            raise _fail("There is no such business unit. Run the product once first, or give --unit its name.")
+        there = (await db.execute(select(func.count()).select_from(Customer))).scalar_one()
+    with Progress(console=console) as progress:
+        task = progress.add_task("Customers", total=count)
+        for rows in made_up.batches(unit_id, IdMaker(clock), clock.now(), count, seed=there + 1, first=there):
+            async with database.begin() as db:
+                await made_up.write(db, rows)
+            progress.advance(task, len(rows[0]))
+    await database.close()
+
+
+# ------------------------------------------------------------------------------------------------------------------ demo
+
+
+@demo_app.command("call")
+def demo_call(
+    number: Annotated[str, typer.Option("--from", help="The caller's number; nothing = withheld.")] = "",
+    to: Annotated[str, typer.Option("--to", help="The number they dial.")] = "057188000001",
+    say: Annotated[Path | None, typer.Option("--say", help="A WAV file to say over and over.", exists=True, dir_okay=False)] = None,
+    hold: Annotated[float, typer.Option("--hold", help="Seconds from the PBX's answer until they hang up.", min=1, max=3600)] = 30,
+    name: Annotated[str, typer.Option("--name", help="The name that comes with the number.")] = "",
+) -> None:
+    """Send a caller into the running demo, and say how it went."""
+    settings = _settings()
+    try:
+        facts = json.loads((settings.home.folder / "run" / "demo.json").read_text())
+    except (OSError, ValueError) as error:
+        raise _fail("No demo runs here. Start it with: make run") from error
+    _loop(_demo_call(settings, facts, number, to, say, hold, name))
+
+
+async def _demo_call(
+    settings: Settings, facts: dict[str, Any], number: str, to: str, say: Path | None, hold: float, name: str
+) -> None:
+    from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
+    from config.demo.callers import Caller, Callers
+    from config.demo.sipp_process import BadText
+    from config.demo.sounds import BadSound
+
+    try:
+        tree = obtain_tree(settings.home.folder, console.print)
+        callers = Callers(
+            tree,
+            (facts["pbx"]["address"], facts["pbx"]["sip"]),
+            settings.home.folder / "pbx" / "callers",
+            address=facts["trunk_address"],
+        )
+        result = await callers.call(Caller(number=number, to=to, name=name, sound=say, hold_s=hold))
+    except (AsteriskMissing, BadText, BadSound) as error:
+        raise _fail(str(error)) from error
+    if not result.answered:
+        raise _fail(f"The PBX did not take the call (SIP {result.code}). {result.trouble}")
+    console.print(f"The call is over; ended by {'the caller' if result.ended_by == 'caller' else 'the other side'}.")
+
+
+# -------------------------------------------------------------------------------------------------------------- settings
+
+
+@settings_app.command("check")
+def settings_check() -> None:
+    """Read the settings and say what is wrong, with line and cure."""
+    from config.settings_reading import check
+
+    well, told = check()
+    console.print(told)
+    raise typer.Exit(0 if well else 2)
+
+
+@app.command()
+def replay(files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Recorded manager streams.")]) -> None:
+    """Recorded PBX events through the same code: one finished call a line, as JSON."""
+    from cti.pbx.replay import replay as play
+
+    for file in files:
+        with file.open("rb") as lines:
+            result = play(lines)
+        for fact in result.calls:
+            import msgspec
+
+            sys.stdout.write(msgspec.json.encode(fact).decode() + "\n")
+        for line, why in result.garbage:
+            console.print(f"{file}: line {line}: {why}")
+        if result.still_open:
+            console.print(f"{file}: {result.still_open} calls are still open at the end")
+
+
+@app.command()
+def tls(
+    host: Annotated[list[str], typer.Option("--host", help="A name or address people type; more than one may be given.")],
+    days: Annotated[int, typer.Option(help="How long it is good for.", min=1, max=825)] = 365,
+) -> None:
+    """Make a certificate of one's own for HTTPS, and say how to use it."""
+    from config.certificate import make
+
+    settings = _settings()
+    folder = settings.home.folder / "tls"
+    cert, key = make(folder, tuple(host), days)
+    console.print(f'Made {cert} and {key}. Put into lingxi.toml:\n[web]\ntls_cert = "{cert}"\ntls_key = "{key}"')
+    console.print(
+        "Browsers will ask once whether they may trust it. A certificate of a public authority goes into the same two lines."
+    )

@@ -1,0 +1,95 @@
+"""The directory: units, people, queues and their words, held in memory for those who draw and route, read anew when told to.
+
+Small by nature (people and queues, not customers or calls). What it answers may be some seconds old; rights for commands and pages
+are read by the sign-in, not from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from crm_core.entities.org import Team, Unit, User
+from crm_core.kernel.access import Principal
+from crm_core.kernel.db import Database
+from crm_core.kernel.errors import NotSignedIn
+from crm_core.numbers import NumberRules
+from crm_core.signin import principal_of
+from cti.storage import Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitInfo:
+    """A business unit."""
+
+    name: str
+    zone: str
+    rules: NumberRules
+
+
+class Directory:
+    """Who and what there is."""
+
+    def __init__(self, database: Database, rules: NumberRules) -> None:
+        self._db, self._rules = database, rules
+        self.units: dict[int, UnitInfo] = {}
+        self._people: dict[int, dict[int, dict[str, Any]]] = {}
+        self._principals: dict[int, Principal] = {}
+        self._titles: dict[tuple[int, str], str] = {}
+        self._queues: dict[int, list[tuple[str, str]]] = {}
+        self.limits: dict[tuple[int, str], tuple[int, int]] = {}
+
+    async def load(self) -> None:
+        """Read everything anew."""
+        async with self._db.read() as db:
+            for unit in (await db.execute(select(Unit.__table__))).mappings():
+                rules = NumberRules(
+                    home_region=unit["home_region"] or self._rules.home_region, area_code=unit["area_code"] or self._rules.area_code,
+                    extensions=self._rules.extensions, prefixes=self._rules.prefixes,
+                )  # fmt: skip
+                self.units[unit["id"]] = UnitInfo(name=unit["name"], zone=unit["time_zone"], rules=rules)
+                self._people.setdefault(unit["id"], {})
+                self._queues.setdefault(unit["id"], [])
+            people = select(User.id, User.unit_id, User.name, User.role, Team.name.label("team")).outerjoin(
+                Team, Team.id == User.team_id
+            )
+            for row in (await db.execute(people.where(User.active).order_by(User.id))).all():
+                if row.role == "agent":
+                    self._people[row.unit_id][row.id] = {"name": row.name, "team": row.team or ""}
+                try:
+                    self._principals[row.id] = await principal_of(db, row.id)
+                except NotSignedIn:
+                    continue
+            for queue in (await db.execute(select(Queue.__table__).order_by(Queue.id))).mappings():
+                if (queue["name"], queue["title"]) not in self._queues[queue["unit_id"]]:
+                    self._queues[queue["unit_id"]].append((queue["name"], queue["title"]))
+                self._titles[(queue["pbx_id"], queue["name"])] = queue["title"]
+                self.limits[(queue["pbx_id"], queue["name"])] = (queue["sl_threshold_s"], queue["short_abandon_s"])
+
+    def principal(self, user_id: int) -> Principal | None:
+        """A person with rights, as last read."""
+        return self._principals.get(user_id)
+
+    def zone(self, unit_id: int) -> str:
+        """The unit's time zone."""
+        info = self.units.get(unit_id)
+        return info.zone if info else "UTC"
+
+    def rules(self, unit_id: int) -> NumberRules:
+        """How numbers are written in the unit."""
+        info = self.units.get(unit_id)
+        return info.rules if info else self._rules
+
+    def people(self, unit_id: int) -> dict[int, dict[str, Any]]:
+        """The unit's agents."""
+        return self._people.get(unit_id, {})
+
+    def queues(self, unit_id: int) -> list[tuple[str, str]]:
+        """The unit's queues: name, title."""
+        return self._queues.get(unit_id, [])
+
+    def title(self, pbx_id: int, queue: str) -> str:
+        """What people call a queue."""
+        return self._titles.get((pbx_id, queue), queue)
