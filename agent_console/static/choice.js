@@ -30,7 +30,7 @@ function wanted(call) {
 function choices(holder, call) {
   const list = call.matches.slice(0, 5).map((match, n) => make("button.choice", {
     type: "button", data: { test: "customer-choice", key: String(n + 1), customer: match.customer_id },
-    on: { click: (event) => command(event.currentTarget, "PUT", `/api/v1/calls/${call.id}/customer`, { customer_id: match.customer_id, contact_id: match.contact_id || "" }) },
+    on: { click: (event) => command(event.currentTarget, "PUT", `/api/v1/calls/${call.id}/customer`, { customer_id: match.customer_id }) },
   }, make("kbd", {}, String(n + 1)), make("span", {}, make("b", {}, bdi(match.name)), make("small", {}, [match.company, match.contact_title].filter(Boolean).join(" · "))),
   match.level ? make("span.mark", {}, match.level) : null));
   const more = call.matches.length - list.length;
@@ -45,12 +45,17 @@ function field(name, label, attributes) {
   return make("div.field", {}, make("label", { for: id }, label), make("input", { id, name, type: "text", autocomplete: "off", maxlength: 120, data: { test: id }, ...attributes }));
 }
 
+function levels() {
+  const select = make("select", { id: "new-level", name: "level" }, ["", "C", "B", "A", "VIP"].map((one) => make("option", { value: one }, one || "–")));
+  return make("div.field", {}, make("label", { for: "new-level" }, t("Level")), select);
+}
+
 function newCustomer(holder, call) {
   const form = make("form.new-customer", { data: { notes: "", test: "new-customer" } },
     field("name", t("Name"), { required: true }),
     field("company", t("Company"), {}),
     field("number", t("Number"), { value: call.number || "", readonly: call.number ? true : null }),
-    field("level", t("Level"), { maxlength: 20 }),
+    levels(),
     make("div.acts", {},
       call.matches?.length ? make("button.button", { type: "button", on: { click: () => { wantsNew = ""; drawChoice(holder, call); } } }, t("Back")) : null,
       make("button.button", { type: "submit", data: { test: "new-customer-save" } }, t("Save customer"))));

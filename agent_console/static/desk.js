@@ -2,12 +2,12 @@
 // it. What is in the call's face is card.js, choice.js, notes.js and story.js; commands of the call are the bar's.
 
 import { command } from "/static/commands.js";
-import { callsOf, currentCall, seatOf } from "/static/desk_state.js";
+import { callerName, callsOf, currentCall, seatOf } from "/static/desk_state.js";
 import { figureText } from "/static/format.js";
 import { patchFigures } from "/static/figures.js";
 import { icon, make, setAttribute, setIcon, setText } from "/static/nodes.js";
 import { bindKey } from "/static/keys.js";
-import { reasonText, stateWord } from "/static/states.js";
+import { reasonText, setReasons, stateWord } from "/static/states.js";
 import { setTimer } from "/static/ticker.js";
 import { t } from "/static/words.js";
 import { startSignOn } from "/static/desk/signon.js";
@@ -15,13 +15,13 @@ import { drawCard } from "/static/desk/card.js";
 import { drawChoice } from "/static/desk/choice.js";
 import { startNotes } from "/static/desk/notes.js";
 import { showStory } from "/static/desk/story.js";
-import { callerName } from "/static/desk_state.js";
 
 export function mount(el, feed) {
   const by = (id) => el.querySelector(`#${id}`);
   const notes = startNotes(by("notes"), by("notes-said"));
   const stopSignOn = startSignOn(el);
   let picked = "";
+  setReasons(JSON.parse(by("pause-reasons").textContent));
 
   by("finish").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/finish"));
   by("back-ready").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/state", { state: "ready", reason: "" }));

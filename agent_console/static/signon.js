@@ -46,7 +46,7 @@ export function startSignOn(el) {
     }
     wish = { button, state };
     try {
-      await send("POST", "/api/v1/seat/sign-in", { seat_id: seat.value, state, reason: "", phone: browser ? "browser" : "desk", take_over: takeOver });
+      await send("POST", "/api/v1/seat/sign-in", { seat_id: seat.value, state, reason: state === "paused" ? by("pause-reason").value : "", phone: browser ? "browser" : "desk", take_over: takeOver });
       localStorage.setItem(REMEMBERED, seat.value);
       ring.done();
       by("taken").hidden = true;

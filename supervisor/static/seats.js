@@ -10,7 +10,7 @@ import { t, tn } from "/static/words.js";
 import { startStale } from "/static/floor/stale.js";
 
 const ranks = ["unreachable", "ringing", "held", "talking", "wrap_up", "ready", "paused", "signed_out"];
-const directions = { in: "incoming", out: "outgoing", internal: "internal" };
+const directions = { inbound: "incoming", outbound: "outgoing", internal: "internal" };
 
 export function mount(el, feed) {
   const by = (id) => el.querySelector(`#${id}`);

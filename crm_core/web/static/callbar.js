@@ -74,7 +74,7 @@ function rings(call) {
 
 function drawChip(seat, call) {
   const chip = document.getElementById("state-chip");
-  const dialling = seat.state === "talking" && call && call.direction === "out" && !call.answered_at;
+  const dialling = seat.state === "talking" && call && call.direction === "outbound" && !call.answered_at;
   const more = reasonText(seat.state, seat.reason);
   if (chip.dataset.state !== seat.state) { chip.dataset.state = seat.state; setIcon(chip, seat.state); }
   setText(chip.querySelector(".word"), dialling ? t("Dialling") : more ? `${stateWord(seat.state)} · ${more}` : stateWord(seat.state));
@@ -119,7 +119,7 @@ function drawSlots(seat, call) {
   const none = t("Nobody on the line");
   const answer = slot("answer");
   const finishing = phase === "wrap_up" && document.getElementById("page")?.dataset.page !== "desk";
-  const answering = phase === "ringing" && call.direction !== "out";
+  const answering = (phase === "ringing" && call.direction !== "outbound") || own.call === "ringing";
   can(answer, finishing || (answering && browser), answering ? t("Answer on the desk phone") : t("Nothing rings"));
   answer.classList.toggle("go", finishing || (answering && browser));
   answer.dataset.does = finishing ? "finish" : "answer";
@@ -142,9 +142,10 @@ function drawSlots(seat, call) {
   else { setAttribute(keypad, "popovertarget", "keypad"); drawKeypad(document.getElementById("keypad")); }
   const hangup = slot("hangup");
   const ringing = phase === "ringing";
-  can(hangup, live || ringing, none);
-  hangup.classList.toggle("stop", live || ringing);
-  setText(hangup.querySelector("span"), ringing ? (call.direction === "out" ? t("Cancel") : t("Reject")) : t("Hang up"));
+  const any = live || ringing || Boolean(own.call);
+  can(hangup, any, none);
+  hangup.classList.toggle("stop", any);
+  setText(hangup.querySelector("span"), ringing ? (call.direction === "outbound" ? t("Cancel") : t("Reject")) : t("Hang up"));
 }
 
 function press(name) {
@@ -159,10 +160,10 @@ function press(name) {
   if (name === "answer") {
     if (!phone.answer()) ring.refuse(t("Phone not registered; reconnecting, try {n}.", { n: Math.max(1, phone.state.tries) }));
     else if (phone.state.microphone === "blocked") ring.refuse(t("The browser blocks the microphone. Click the icon left of the address and allow it."));
-    document.dispatchEvent(new CustomEvent("lingxi:answer", { detail: { id: call.id } }));
+    document.dispatchEvent(new Event("lingxi:answer"));
   }
-  if (name === "hold") phone.hold(!(call.phase === "held" || phone.state.held));
-  if (name === "hangup" && !phone.hangUp()) {
+  if (name === "hold") phone.hold(!(call?.phase === "held" || phone.state.held));
+  if (name === "hangup" && !phone.hangUp() && call) {
     waits.delete(name);
     ring.done();
     command(button, "POST", `/api/v1/calls/${call.id}/hang-up`);

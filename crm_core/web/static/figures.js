@@ -10,19 +10,14 @@ export function figureWord(name) {
     case "answered": return t("Answered");
     case "offered": return t("Offered");
     case "abandoned": return t("Abandoned");
-    case "missed": case "ring_no_answer": return t("Missed");
-    case "outbound": return t("Calls out");
+    case "missed": return t("Missed");
+    case "other": return t("Other ends");
     case "service_level": return t("Service level");
-    case "asa": return t("Average wait");
-    case "aht": return t("Handle time");
-    case "talk_s": return t("Talk time");
-    case "average_talk": return t("Average talk");
-    case "ready_s": return t("Ready time");
-    case "wrap_up_s": return t("Wrap-up time");
+    case "asa": return t("Speed of answer");
+    case "aht": return t("Handling time");
+    case "talk_time": return t("Talk time");
     case "abandon_rate": return t("Abandonment");
     case "handled": return t("Handled");
-    case "longest_wait": return t("Longest wait");
-    case "signed_in": return t("Signed in");
     default: return name;
   }
 }
@@ -48,7 +43,7 @@ export function patchFigures(holder, figures, line = ".line") {
     let place = holder.querySelector(`[data-key="${CSS.escape(name)}"]`);
     if (!place) {
       holder.querySelector(":scope > p")?.remove();
-      const info = figure.formula ? make("button.info", { type: "button", "aria-label": t("Formula of {figure}", { figure: figureWord(name) }), data: { formula: figure.formula, name: figureWord(name) } }, icon("info")) : null;
+      const info = figure.formula ? make("button.info", { type: "button", "aria-label": t("Formula of {figure}", { figure: figureWord(name) }), data: { formula: t(figure.formula), name: figureWord(name) } }, icon("info")) : null;
       place = make(`div${line}`, { data: { key: name } }, make("span.name", {}, figureWord(name)), info);
       holder.append(place);
     }

@@ -61,7 +61,7 @@ function explain(info) {
   if (!note) return;
   const { formula, num, den, name } = info.dataset;
   fill(note, make("b", {}, name || t("Formula")), make("p", {}, formula || "–"));
-  if (den && den !== "None") note.append(make("p.faint", {}, `= ${num} ÷ ${den}`));
+  if (Number(den) > 1) note.append(make("p.faint", {}, `= ${Math.round(num)} ÷ ${Math.round(den)}`));
   open(note, info);
 }
 

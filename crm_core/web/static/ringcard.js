@@ -31,5 +31,5 @@ export function showRing(call) {
     several(call) ? make("p.quiet", {}, call.matches.map((match) => match.name).join(" · ")) : null,
     make("p", {}, callerNumber(call) ? bdi(callerNumber(call)) : "", make("span.faint", {}, ` ${placeOf(call)}`)),
     make("p.faint", {}, [call.queue_title, call.waited_s ? t("waited {time}", { time: duration(call.waited_s) }) : ""].filter(Boolean).join(" · ")),
-    make("p", {}, make("a", { href: "/desk" }, t("Open the desk"))));
+    make("p", {}, make("a", { href: "/" }, t("Open the desk"))));
 }

@@ -17,7 +17,7 @@ export function markSettings() {
 }
 
 async function keep(values) {
-  try { await send("PUT", "/api/v1/me/settings", values); return true; } catch (refused) { toast(refused.message, { level: "danger" }); return false; }
+  try { await send("PUT", "/api/v1/me/looks", values); return true; } catch (refused) { toast(refused.message, { level: "danger" }); return false; }
 }
 
 async function choose(name, value) {
@@ -42,7 +42,8 @@ export async function relabel() {
   root.lang = doc.documentElement.lang;
   for (const id of ["words", "boot"]) document.getElementById(id).textContent = doc.getElementById(id).textContent;
   readWords();
-  setReasons(JSON.parse(document.getElementById("boot").textContent).pause_reasons);
+  const reasons = JSON.parse(document.getElementById("boot").textContent).pause_reasons;
+  if (reasons) setReasons(reasons);
   document.querySelector(".nav")?.replaceWith(document.importNode(doc.querySelector(".nav"), true));
   for (const node of document.querySelectorAll("[data-say]")) copyWords(doc.querySelector(`[data-say="${node.dataset.say}"]`), node);
   await swap(doc, { focus: false });

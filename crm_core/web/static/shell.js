@@ -14,10 +14,11 @@ import { startSettings } from "/static/settings.js";
 import { phone } from "/static/softphone.js";
 import { setReasons } from "/static/states.js";
 import { setServerClock } from "/static/ticker.js";
+import "/static/timeline.js";
 
 const boot = JSON.parse(document.getElementById("boot").textContent);
 setServerClock(boot.now, 1000);
-setReasons(boot.pause_reasons);
+if (boot.pause_reasons) setReasons(boot.pause_reasons);
 setToken(document.documentElement.dataset.csrf || "");
 seed();
 
@@ -36,7 +37,7 @@ for (const [key, button] of [["state-menu", "state-chip"], ["search", "search-op
 // After Answer the desk comes to the front, unless the person is typing somewhere: then only the bar changes.
 document.addEventListener("lingxi:answer", () => {
   const typing = document.activeElement?.closest?.("input, textarea, select");
-  if (!typing && page().dataset.page !== "desk") go("/desk");
+  if (!typing && page().dataset.page !== "desk") go("/");
 });
 
 document.addEventListener("submit", (event) => {

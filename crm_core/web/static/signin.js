@@ -1,10 +1,8 @@
-// The sign-in page's comforts: show the password, warn of Caps Lock, fill in a demo account, sign in without losing what
-// was typed when it is refused. The form also works without it.
-
-import { send } from "/static/commands.js";
+// The sign-in page's comforts: show the password, warn of Caps Lock, fill in a demo account. The form is a plain one and
+// works without it.
 
 const by = (id) => document.getElementById(id);
-const form = by("signin"), password = by("password"), told = by("told");
+const form = by("signin"), password = by("password");
 
 by("show").addEventListener("click", (event) => {
   const shown = password.type === "text";
@@ -24,19 +22,9 @@ for (const button of document.querySelectorAll(".accounts button")) {
   });
 }
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+// One press signs in once; the button says that it is under way.
+form.addEventListener("submit", (event) => {
   const button = form.querySelector(".primary");
-  if (button.getAttribute("aria-busy")) return;
+  if (button.getAttribute("aria-busy")) event.preventDefault();
   button.setAttribute("aria-busy", "true");
-  told.hidden = true;
-  try {
-    await send("POST", "/api/v1/sign-in", { login: by("login").value.trim(), password: password.value });
-    location.assign(form.dataset.next || "/");
-  } catch (refused) {
-    told.textContent = refused.message;
-    told.hidden = false;
-    password.select();
-    button.removeAttribute("aria-busy");
-  }
 });

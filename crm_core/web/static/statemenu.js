@@ -16,7 +16,7 @@ export function drawStateMenu(menu, seat) {
   if (seat.state === "signed_out") {
     return fill(menu,
       make("p.pad.quiet", {}, t("No seat yet. Calls come once you sign in at one.")),
-      make("a.item", { href: "/desk", data: { test: "go-desk" } }, icon("headset"), t("Choose a seat")));
+      make("a.item", { href: "/", data: { test: "go-desk" } }, icon("headset"), t("Choose a seat")));
   }
   const inCall = busy.includes(seat.state);
   const item = (state, reason, label, on) => make("button.item", {

@@ -17,12 +17,12 @@ export function stateWord(state) {
 }
 
 let reasons = new Map();
-export function setReasons(list) { reasons = new Map((list || []).map(({ code, label }) => [code, label])); }
+export function setReasons(list) { reasons = new Map((list || []).map((one) => [one.code, one.label || one.title])); }
 export const pauseReasons = () => [...reasons].map(([code, label]) => ({ code, label }));
 
 export function causeWord(code) {
   switch (code) {
-    case "phone": case "phone_gone": case "unregistered": return t("phone not registered");
+    case "phone": case "phone_lost": case "unregistered": return t("phone not registered");
     case "microphone": case "mic_lost": return t("microphone lost");
     case "page": case "page_gone": return t("page closed");
     case "pbx": case "pbx_down": return t("PBX link lost");
