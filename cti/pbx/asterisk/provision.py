@@ -21,7 +21,9 @@ It answers 200 whether the object was there or not; a DELETE of the same address
 
 The guard of wrap-up runs in the PBX (contexts `lingxi-answered`, `lingxi-left`, `lingxi-lift`): a member that takes an offer is
 paused in all its queues with the reason `GUARD_REASON` before the two are joined, as long as `HEARTBEAT` (a global variable
-holding seconds since the epoch, sent with AMI Setvar every two seconds or so, 0 = gone) is younger than `FRESH_S`. Whoever lifts
+holding seconds since the epoch, sent with AMI Setvar every two seconds or so, 0 = gone) is younger than `FRESH_S`. A seat that
+hangs up while being joined is paused by its leg's hang-up handler; so the pause is lifted only after that leg's Hangup event, never
+on AgentComplete, which may come a moment before the pause. Whoever lifts
 or replaces the pause (AMI QueuePause) then sends `guard_lifted(extension)` as Variable and Value of an AMI Setvar without Channel,
 so that the PBX, which lifts by itself the pauses of its guard once the heartbeat has stopped, leaves any other pause alone. (The
 mark is a custom device state because that is the one thing that survives a restart, is read by the dialplan and may be set over
