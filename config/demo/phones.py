@@ -64,15 +64,18 @@ class PhoneGroup:
         """Register all seats (for a day), then wait for calls; SippFailed if the PBX refuses one. `args` go to SIPp as they are."""
         port = take_ports("127.0.0.1", 2)
         await self._register(port, REGISTERED_S)
+        await self._play("127.0.0.1", port, args)
+
+    async def _play(self, address: str, port: int, args: Sequence[str]) -> None:
         sound = await asyncio.to_thread(playable, self._habit.sound, self._work / "sounds") if self._habit.sound else None
-        self._process = SippProcess(self._tree, self._pbx, self._work, port=port)
+        self._process = SippProcess(self._tree, self._pbx, self._work, address=address, port=port)
         values = {
             "answers": self._habit.answers,
             "sound": str(sound or ""),
             "rings": _spread(self._habit.ring_s),
             "talks": _spread(self._habit.talk_s),
         }
-        await self._process.start("phone", values, *args, at_once=1000, media_ports=4 * len(self._seats) + 8)
+        await self._process.start("phone", values, *args, at_once=1000, media_ports=4 * len(self._seats) + 40)
 
     async def stop(self) -> None:
         """Go away without a word; the PBX believes in the registrations until `unregister` or their end."""
@@ -125,6 +128,22 @@ class PhoneGroup:
         )
         if await registrar.wait() != 0:
             raise SippFailed(f"The PBX did not register {', '.join(e for e, _ in self._seats)}: {registrar.trouble()}")
+
+
+class OutsidePhones(PhoneGroup):
+    """People outside who are called over the trunk: the same habits, no registration. `place` is the trunk's address and port."""
+
+    def __init__(self, tree: AsteriskTree, pbx: tuple[str, int], work: Path, place: tuple[str, int], habit: Habit) -> None:
+        super().__init__(tree, pbx, work, (), habit)
+        self._place = place
+
+    async def start(self, *args: str) -> None:
+        """Wait for calls. `args` go to SIPp as they are."""
+        await self._play(*self._place, args)
+
+    async def unregister(self) -> None:
+        """The same as `stop`: nobody was told that they are there."""
+        await self.stop()
 
 
 def _spread(span: tuple[float, float] | None) -> list[int]:

@@ -20,7 +20,8 @@ import pytest_asyncio
 from config.demo.asterisk_process import AsteriskProcess, own_plan
 from config.demo.asterisk_tree import AsteriskMissing, AsteriskTree, obtain_tree
 from config.demo.callers import TRUNK_ADDRESS, Callers
-from config.demo.phones import Habit, PhoneGroup
+from config.demo.phones import Habit, OutsidePhones, PhoneGroup
+from config.demo.sipp_process import take_ports
 from config.demo.sounds import tone, write_wav
 from cti.pbx.asterisk.provision import Login, NumberPlan, OutgoingPlan, PbxPlan, QueuePlan, Seat, TrunkPlan
 from tests.lab.ami import Ami
@@ -29,7 +30,6 @@ DESKS: Final = tuple(str(number) for number in range(1001, 1041))
 BROWSERS: Final = tuple(str(number) for number in range(2001, 2011))
 MANAGER: Final = Login(user="lingxi", secret="lab-manager-secret")
 ARI: Final = Login(user="lingxi-ari", secret="lab-ari-secret")
-OUTSIDE_PORT: Final = 5999
 # Dialled number -> queue; what the queues differ in is said in `lab_queues`.
 NUMBERS: Final = {"8001": "support", "8002": "sales", "8003": "short", "8004": "silent"}
 
@@ -47,7 +47,7 @@ def lab_queues() -> tuple[QueuePlan, ...]:
     )
 
 
-def lab_plan(tree: AsteriskTree, home: Path, name: str = "lab") -> PbxPlan:
+def lab_plan(tree: AsteriskTree, home: Path, outside_port: int, name: str = "lab") -> PbxPlan:
     desks = tuple(Seat(extension=e, name=f"Desk {e}", browser=False, secret=desk_secret(e)) for e in DESKS)
     browsers = tuple(Seat(extension=e, name=f"Browser {e}", browser=True) for e in BROWSERS)
     return PbxPlan(
@@ -58,7 +58,7 @@ def lab_plan(tree: AsteriskTree, home: Path, name: str = "lab") -> PbxPlan:
         queues=lab_queues(),
         numbers=tuple(NumberPlan(number=number, queue=queue) for number, queue in NUMBERS.items()),
         trunks=(
-            TrunkPlan(name="carrier", matches=(TRUNK_ADDRESS,), contact=f"sip:{TRUNK_ADDRESS}:{OUTSIDE_PORT}", codecs="ulaw,alaw"),
+            TrunkPlan(name="carrier", matches=(TRUNK_ADDRESS,), contact=f"sip:{TRUNK_ADDRESS}:{outside_port}", codecs="ulaw,alaw"),
         ),
         outgoing=OutgoingPlan(trunk="carrier", prefix="9", caller_id="02150000000"),
         own=own_plan(tree, home),
@@ -72,7 +72,8 @@ class AsteriskLab:
         self.tree = tree
         self.work = home / "work"
         self.work.mkdir(parents=True, exist_ok=True)
-        self.plan = lab_plan(tree, home)
+        self.outside_port = take_ports(TRUNK_ADDRESS, 2)
+        self.plan = lab_plan(tree, home, self.outside_port)
         self.process = AsteriskProcess(self.plan, tree)
         self.ports = self.process.own.ports
         self.address = (self.process.own.address, self.ports.sip)
@@ -81,6 +82,10 @@ class AsteriskLab:
     def phones(self, extensions: Sequence[str], habit: Habit) -> PhoneGroup:
         """A group of desk phones, not yet started."""
         return PhoneGroup(self.tree, self.address, self.work, [(e, desk_secret(e)) for e in extensions], habit)
+
+    def outside(self, habit: Habit) -> OutsidePhones:
+        """Whoever is called over the trunk, not yet started."""
+        return OutsidePhones(self.tree, self.address, self.work, (TRUNK_ADDRESS, self.outside_port), habit)
 
     async def ami(self) -> Ami:
         return await Ami.connect(self.process.own.address, self.ports.ami, MANAGER.user, MANAGER.secret)
