@@ -67,7 +67,7 @@ def guard_lifted(extension: str) -> tuple[str, str]:
 def secret_request(extension: str, secret: str) -> tuple[str, dict[str, object]]:
     """The path below the ARI address, and the JSON body to PUT there, that give a browser phone this secret and no other."""
     _matched("extension", extension, _NAME)
-    _matched("secret", secret, _SECRET)
+    _checked_secret(f"the phone of {extension}", secret)
     values = {"auth_type": "userpass", "username": extension, "password": secret}
     fields = [{"attribute": name, "value": value} for name, value in values.items()]
     return f"/asterisk/config/dynamic/res_pjsip/auth/{extension}", {"fields": fields}
@@ -97,6 +97,12 @@ def _matched(what: str, value: str, allowed: re.Pattern[str]) -> str:
     return value
 
 
+def _checked_secret(whose: str, value: str) -> None:
+    """Like `_matched`, but the value is not told."""
+    if not isinstance(value, str) or _SECRET.fullmatch(value) is None:
+        raise BadPlan(f"the secret of {whose} must match {_SECRET.pattern}")
+
+
 def _within(what: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadPlan(f"{what} {value!r:.40} must be a whole number from {low} to {high}")
@@ -117,14 +123,14 @@ class Seat:
     extension: str
     name: str
     browser: bool
-    secret: str = ""
+    secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         _matched("extension", self.extension, _NAME)
         if self.browser == bool(self.secret):
             raise BadPlan(f"seat {self.extension}: a browser seat has no secret in the plan, any other seat has one")
         if self.secret:
-            _matched(f"secret of seat {self.extension}: a value that", "…" if not _SECRET.fullmatch(self.secret) else "ok", _NAME)
+            _checked_secret(f"the phone of {self.extension}", self.secret)
 
     @property
     def shown(self) -> str:
@@ -229,8 +235,7 @@ class Login:
 
     def __post_init__(self) -> None:
         _matched("user", self.user, _NAME)
-        if _SECRET.fullmatch(self.secret) is None:
-            raise BadPlan(f"the secret of {self.user} must match {_SECRET.pattern}")
+        _checked_secret(self.user, self.secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
