@@ -26,7 +26,7 @@ export function drawCard(card, call, seat) {
   if (phase !== "wrap_up") setTimer(timer, { since: call.since });
   fill(card,
     make("p.phase", {}, stateNode(phase), timer),
-    make("h2.caller-name", { data: { test: "caller-name" } }, bdi(callerName(call)), one?.level ? make("span.mark", { data: { test: "caller-level" } }, one.level) : null),
+    make("h2.caller-name", { title: callerName(call), data: { test: "caller-name" } }, bdi(callerName(call)), one?.level ? make("span.mark", { data: { test: "caller-level" } }, one.level) : null),
     make("div.lines-of", {},
       one?.company || one?.contact_title ? fact("company", [one.company, one.contact_title].filter(Boolean).join(" · ")) : null,
       numberFact(call),

@@ -18,7 +18,7 @@ import { t } from "/static/words.js";
 
 const slot = (name) => document.querySelector(`#call-bar [data-slot="${name}"]`);
 const waits = new Map();
-let was = { phase: "", call: "", seat: "" };
+const was = { phase: "", call: "", seat: "", name: "" };
 let link = { up: true };
 
 export function startCallBar() {
@@ -47,6 +47,8 @@ function draw(state) {
   showRing(call?.phase === "ringing" ? call : null);
   const id = call?.id || "";
   if (phase !== was.phase || id !== was.call || seat.state !== was.seat) moved(state, seat, call, phase, id);
+  else if (phase === "ringing" && callerName(call) !== was.name) rings(call);
+  was.name = call ? callerName(call) : "";
 }
 
 // What a change of phase means for commands under way, for speech and for the eyes elsewhere.
@@ -58,7 +60,7 @@ function moved(state, seat, call, phase, id) {
   if (phase === "wrap_up" && was.phase !== "wrap_up") status(t("Call ended. Wrap-up {time}.", { time: wrapLeft(seat) }));
   if (!phase && was.phase === "ringing") status(seat.state === "paused" ? t("Missed; the call went to someone else.") : t("Caller hung up."));
   if (seat.state === "unreachable" && was.seat !== "unreachable" && was.seat) alert(t("Unreachable: {cause}. No calls will come.", { cause: causeWord(seat.reason) }));
-  was = { phase, call: id, seat: seat.state };
+  Object.assign(was, { phase, call: id, seat: seat.state });
 }
 
 const wrapLeft = (seat) => (seat.wrap_up_ends ? duration((seat.wrap_up_ends - serverNow()) / 1000) : "–");
