@@ -262,6 +262,20 @@ class AgentWeb:
         await self._customers.exists(person, customer_id)
         await self._links.choose(person.unit_id, pbx_id, call_id, customer_id, person.user_id)
 
+    async def link_new(self, person: Principal, customer_id: int, call_id: int) -> None:
+        """A customer was made out of a call: hang the call on it, and show the card."""
+        await self.link(person, customer_id, call_id)
+        await self._links.look_again(call_id)
+
+    async def number_of_call(self, person: Principal, call_id: int) -> str:
+        """The outside number of a call of one's own, whole: for a new customer, never for the screen."""
+        await self._must_own(person, call_id)
+        known = self._links.known.get(call_id)
+        if known is not None:
+            return known.key if known.kind in ("outside", "odd") else ""
+        async with self._db.read() as db:
+            return str((await db.execute(select(Call.caller_key).where(Call.id == call_id))).scalar() or "")
+
     async def _must_own(self, person: Principal, call_id: int) -> int:
         """The PBX of a call on the person's desk, or of a past one they had. Raises NotFound."""
         s = self._seats.of_user(person.user_id)

@@ -18,14 +18,16 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.feed import Feed, FeedAddress
 from crm_core.kernel.feeds import Feeds
 from crm_core.matches import Match
-from crm_core.numbers import carrier_of, place_of
+from crm_core.places import Places
 from cti.events import (
     CallAnswered,
     CallerKnown,
     CallEvent,
     CallHeld,
+    CallLeftQueue,
     CallLinked,
     CallOffered,
+    CallQueued,
     CallResumed,
     OfferEnded,
     SeatChanged,
@@ -52,11 +54,21 @@ class Desks:
     """All desks of this process."""
 
     def __init__(
-        self, bus: Bus, feeds: Feeds, seats: Seats, links: Links, clock: Clock, principal: Callable[[int], Principal | None],
-        titles: Callable[[int, str], str], pbx_up: Callable[[int], bool],
-    ) -> None:  # fmt: skip
-        self._feeds, self._seats, self._links, self._clock = feeds, seats, links, clock
-        self._principal, self._titles, self._pbx_up = principal, titles, pbx_up
+        self,
+        bus: Bus,
+        feeds: Feeds,
+        seats: Seats,
+        links: Links,
+        clock: Clock,
+        places: Places,
+        *,
+        principal: Callable[[int], Principal | None],
+        titles: Callable[[int, str], str],
+        pbx_up: Callable[[int], bool],
+        waiting: Callable[[int, str], dict[str, Any]],
+    ) -> None:
+        self._feeds, self._seats, self._links, self._clock, self._places = feeds, seats, links, clock, places
+        self._principal, self._titles, self._pbx_up, self._waiting = principal, titles, pbx_up, waiting
         self._calls: dict[int, dict[int, OnDesk]] = {}
         bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
         bus.subscribe("unit.*.pbx.*.call", self._call)
@@ -72,8 +84,19 @@ class Desks:
         feed = self._feeds.find(address)
         if feed is None:
             feed = self._feeds.open(address)
-            feed.change("desk.opened", [("seat", "me", self._seat_row(user_id))])
+            feed.change("desk.opened", [("seat", "me", self._seat_row(user_id)), *self._queue_rows(unit_id, user_id)])
         return feed
+
+    def _queue_rows(self, unit_id: int, user_id: int) -> list[tuple[str, str, dict[str, Any]]]:
+        s = self._seats.of_user(user_id)
+        return [("queues", name, self._waiting(unit_id, name)) for name, _ in s.queues] if s is not None else []
+
+    def _queue(self, event: CallQueued | CallLeftQueue) -> None:
+        row: dict[str, Any] | None = None
+        for s in self._seats.all(event.unit_id):
+            if any(name == event.queue for name, _ in s.queues):
+                row = row or self._waiting(event.unit_id, event.queue)
+                self.feed(event.unit_id, s.user_id).change(event.WIRE, [("queues", event.queue, row)])
 
     # ---------------------------------------------------------------------------------------------------------------- seat
 
@@ -88,7 +111,7 @@ class Desks:
             drop = [("calls", str(call_id)) for call_id in gone]
             for call_id in gone:
                 self._forget(mine, call_id)
-        put = [("seat", "me", self._seat_row(event.user_id))]
+        put = [("seat", "me", self._seat_row(event.user_id)), *self._queue_rows(event.unit_id, event.user_id)]
         held = mine.get(event.call_id) if event.call_id is not None else None
         if held is not None and held.told and event.state == "wrap_up":
             held.row["phase"] = "wrap_up"
@@ -131,6 +154,8 @@ class Desks:
                 self._left(event)
             case CallLinked():
                 self._linked(event)
+            case CallQueued() | CallLeftQueue():
+                self._queue(event)
 
     def _person(self, event: CallEvent, extension: str) -> Principal | None:
         s = self._seats.at(event.pbx_id, extension)
@@ -162,7 +187,7 @@ class Desks:
         row["number_kind"] = known.kind
         row["number"] = known.shown if known.kind == "internal" else show_number(person, known.shown)
         if known.kind == "outside":
-            row["place"], row["carrier"] = place_of(known.key, "zh"), carrier_of(known.key, "zh")
+            row["place"], row["carrier"] = self._places.place(known.key, "zh"), self._places.carrier(known.key, "zh")
         row["matches"] = [_match(m) for m in known.matches if may(person, "see", _thing(m))]
         row["looked_up"] = True
         if not row["customer_id"]:

@@ -41,6 +41,7 @@ from crm_core.kernel.feeds import Feeds
 from crm_core.kernel.ids import IdMaker
 from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
+from crm_core.places import open_places
 from crm_core.ports import Sources
 from crm_core.signin import SignIn
 from crm_core.web.api import Routes
@@ -121,6 +122,7 @@ class Program:
         self.feeds = Feeds(lambda address: Feed(address.name, TABLES.get(address.name, ())))
         self.books = Books(self.database)
         self.lookup = open_lookup(self.database)
+        self.places = await open_places(self.settings.home.folder / "cache")
         self._make_telephony()
         self._make_screens()
         await self._make_lines()
@@ -134,8 +136,19 @@ class Program:
             self.bus, self.books, self.clock, self.new_id, self.seats, self.links, zones=d.zone, rules=d.rules, limits=d.limits
         )
         self.figures = LiveFigures(self.bus, self.database, self.clock, d.zone, self._tell_figures)
-        self.desks = Desks(self.bus, self.feeds, self.seats, self.links, self.clock, d.principal, d.title, self._pbx_up)
         self.floors = Floors(self.bus, self.feeds, self.seats, d.people, d.queues, d.title, self._link_of)
+        self.desks = Desks(
+            self.bus,
+            self.feeds,
+            self.seats,
+            self.links,
+            self.clock,
+            self.places,
+            principal=d.principal,
+            titles=d.title,
+            pbx_up=self._pbx_up,
+            waiting=self.floors.waiting,
+        )
         self.bus.subscribe("unit.*.pbx.*.call.booked", self._booked)
         self.bus.subscribe("unit.*.pbx.*.pbx.link", self._linked)
 
@@ -184,7 +197,7 @@ class Program:
             self._realm,
             self._day_of_agent,
         )
-        crm.after_create.append(agent.link)
+        crm.number_of_call, crm.after_create = agent.number_of_call, agent.link_new
         folder = self.settings.recordings.folder
         calls = CallWeb(
             self.pages,
@@ -268,7 +281,7 @@ class Program:
 
     def _app(self) -> web.Application:
         trusted = tuple(ipaddress.ip_network(n) for n in self.settings.web.trusted_proxies)
-        app = make_app(
+        return make_app(
             self.routes,
             self.pages,
             self.sign_in,
@@ -277,7 +290,6 @@ class Program:
             observe=self.health.observe,
             open_routes=self._add_open,
         )
-        return app
 
     def _add_open(self, app: web.Application) -> None:
         self._open_routes.add_open(app)

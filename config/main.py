@@ -71,7 +71,7 @@ def run_command(
     from config.logs import set_up
 
     settings = _settings()
-    set_up(settings.logs)
+    set_up(settings.logs.level, settings.logs.format)
     if not _port_free(settings.web.host, settings.web.port):
         raise _fail(f"Port {settings.web.port} is in use: end what holds it, or choose another with LINGXI_WEB__PORT=8601.")
     gc.freeze()

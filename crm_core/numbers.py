@@ -1,7 +1,8 @@
-"""Telephone numbers: read however written, told apart (outside, internal, withheld), shown whole or masked, with place and carrier.
+"""Telephone numbers: read however written, told apart (outside, internal, withheld), shown whole or masked.
 
 Pure. A number's `key` is what the same number always turns into: E.164 for real ones, the bare digits for what is none. Facts come
-from the phonenumbers package (ITU E.164 plans). Nothing here knows customers.
+from the phonenumbers package (ITU E.164 plans). Nothing here knows customers;
+where a number belongs is in `places`.
 """
 
 from __future__ import annotations
@@ -102,26 +103,6 @@ def mask(shown: str) -> str:
     if len(bare) >= 7:
         return f"****{bare[-4:]}"
     return f"****{bare[-2:]}" if bare else ""
-
-
-@lru_cache(maxsize=16384)
-def place_of(key: str, lang: str) -> str:
-    """Where a number belongs, in the language asked for ("" = not known). Slow the first time: loads the place tables."""
-    if not key.startswith("+"):
-        return ""
-    from phonenumbers import geocoder
-
-    return geocoder.description_for_number(phonenumbers.parse(key), lang)
-
-
-@lru_cache(maxsize=16384)
-def carrier_of(key: str, lang: str) -> str:
-    """The carrier a mobile number was given out by ("" = not known)."""
-    if not key.startswith("+"):
-        return ""
-    from phonenumbers import carrier
-
-    return carrier.name_for_number(phonenumbers.parse(key), lang)
 
 
 def kind_of(key: str) -> str:

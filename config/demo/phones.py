@@ -71,7 +71,7 @@ class PhoneGroup:
         self._process = SippProcess(self._tree, self._pbx, self._work, address=address, port=port)
         values = {
             "answers": self._habit.answers,
-            "sound": str(sound or ""),
+            "sound": str(sound.absolute()) if sound else "",
             "rings": _spread(self._habit.ring_s),
             "talks": _spread(self._habit.talk_s),
         }

@@ -29,6 +29,7 @@ from config.demo.callers import TRUNK_ADDRESS, Caller, Callers
 from config.demo.phones import Habit, PhoneGroup
 from config.demo.sounds import tone, write_wav
 from config.demo.web import DemoWeb
+from config.lines import asterisk
 from config.settings import Settings
 from config.upgrade import upgrade
 from crm_core.days import zone_of
@@ -40,7 +41,6 @@ from crm_core.kernel.errors import Refusal
 from crm_core.kernel.ids import IdMaker
 from crm_core.numbers import NumberRules
 from crm_core.signin import principal_of
-from cti.pbx.asterisk.driver import AsteriskDriver
 from cti.pbx.asterisk.provision import Login, OutgoingPlan, TrunkPlan
 from cti.ports import PbxDriver
 from cti.services.provisioning import Surroundings, plan_of
@@ -151,19 +151,21 @@ class Demo:
         await self.pbx.start()
         self.callers = Callers(self.tree, (own.address, own.ports.sip), self.home / "pbx" / "callers")
         access = PbxAccess(
-            make_driver=self._driver, spool=self.pbx.recordings, sip_ws=f"ws://{own.address}:{own.ports.http}/ws", realm=own.address
+            make_driver=self._way_in(manager, ari),
+            spool=self.pbx.recordings,
+            sip_ws=f"ws://{own.address}:{own.ports.http}/ws",
+            realm=own.address,
         )
         self.program = Program(self.settings, {centre.PBX_NAME: access}, demo=True)
         await self.program.prepare()
         DemoWeb(self.program.pages, self.program.database, self.program.customers, self).add_to(self.program.routes)
 
-    def _driver(self, position: str) -> PbxDriver:
-        manager, ari = logins_of(self.home)
-        ports = self.pbx.own.ports
-        return AsteriskDriver.to(
-            name=centre.PBX_NAME, host=self.pbx.own.address, ami_port=ports.ami, user=manager.user, secret=manager.secret,
-            ari_url=f"http://{self.pbx.own.address}:{ports.http}/ari", ari_user=ari.user, ari_secret=ari.secret,
-            home=self.home, position=position, extensions=frozenset(s.extension for s in self.pbx.plan.seats),
+    def _way_in(self, manager: Login, ari: Login) -> Callable[[str], PbxDriver]:
+        own = self.pbx.own
+        address = f"http://{own.address}:{own.ports.http}/ari"
+        return asterisk(
+            self.home, name=centre.PBX_NAME, host=own.address, port=own.ports.ami, user=manager.user, secret=manager.secret,
+            ari=(address, ari.user, ari.secret),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -297,7 +299,7 @@ class Demo:
                 "ami": own.ports.ami,
                 "http": own.ports.http,
             },
-            "numbers": {number: queue for number, queue in centre.NUMBERS},
+            "numbers": dict(centre.NUMBERS),
             "trunk_address": TRUNK_ADDRESS,
             "pid": os.getpid(),
         }

@@ -84,7 +84,7 @@ class SippProcess:
         self._pbx = pbx
         self.address = address
         self.port = port if port is not None else take_ports(address, 2)
-        self.folder = work / f"sipp-{os.getpid()}-{next(_serial)}"
+        self.folder = work.absolute() / f"sipp-{os.getpid()}-{next(_serial)}"
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(
@@ -101,6 +101,9 @@ class SippProcess:
     ) -> None:
         """Start playing. `values` fill the template, `keys` the generic keywords, `lines` the injection file (`;` splits)."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if values.get("sound"):  # SIPp takes a path apart at commas and blanks; it works in its folder, so a plain name will do
+            (self.folder / "sound.ul").symlink_to(str(values["sound"]))
+            values = {**values, "sound": "sound.ul"}
         file = self.folder / f"{scenario}.xml"
         file.write_text(_environment.get_template(f"{scenario}.xml").render(values))
         media = take_ports(self.address, media_ports, _MEDIA)

@@ -116,7 +116,9 @@ class Pages:
             "ngettext": lambda one, many, n, **kw: say_many(lang, one, many, n, **kw),
             "lang": lang, "theme": theme or "system", "density": density or "standard", "nonce": nonce, "fragment": fragment,
             "static": self.statics.url, "page": name.removesuffix(".html"), "demo": self._demo, "path": request.path_qs,
-            "import_map": Markup(self._import_map()), "words_json": Markup(dumps(self.words(lang))), "feeds": {},
+            "import_map": Markup(self._import_map()),  # noqa: S704 - made by dumps, safe inside a script element
+            "words_json": Markup(dumps(self.words(lang))),  # noqa: S704 - likewise
+            "feeds": {},
             "boot": {"now": round(self._clock() * 1000), "lang": lang}, "now": self._clock(),
             "when": lambda at: when(at, zone, self._clock()), "full_time": lambda at: full_time(at, zone), "zone": zone,
         }  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from crm_core.customers import LEVELS, PAGE, Customers
+from crm_core.kernel.access import Principal, Scope, reach
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.errors import Refusal
 from crm_core.kernel.words import LANGUAGES, pick, say
@@ -114,12 +116,14 @@ class CrmWeb:
             clock,
             sockets,
         )
-        self.after_create: list[Any] = []
+        self.number_of_call: Callable[[Principal, int], Awaitable[str]] = _no_number
+        self.after_create: Callable[[Principal, int, int], Awaitable[None]] = _no_call
 
     def add_to(self, routes: Routes) -> None:
         """Declare the routes."""
         see, create, edit = ("customer", "see"), ("customer", "create"), ("customer", "edit")
         routes.page("/ws", self._sockets.serve, right=None, summary="The socket of live feeds")
+        routes.page("/home", self.home, right=None, summary="Where this person's work is")
         routes.page("/me", self.me, right=None, summary="Own looks and password")
         routes.page("/customers", self.list_page, right=see, summary="Customers")
         routes.page("/customers/new", self.new_page, right=create, summary="A new customer")
@@ -152,7 +156,7 @@ class CrmWeb:
         return response
 
     def _form(self, request: web.Request, lang: str, error: str = "", login: str = "", status: int = 200) -> web.Response:
-        target = request.query.get("next", "/")
+        target = request.query.get("next", "/home")
         return self._pages.render_open(
             request, "signin.html", lang, status=status, error=error, login=login, next=_safe_next(target)
         )
@@ -170,7 +174,7 @@ class CrmWeb:
             )
         except Refusal as refusal:
             return self._form(request, lang, say(lang, refusal.say, **refusal.detail), login, 403)
-        response = web.Response(status=303, headers={"Location": _safe_next(str(form.get("next", "/")))})
+        response = web.Response(status=303, headers={"Location": _safe_next(str(form.get("next", "/home")))})
         set_cookie(response, COOKIE, token, secure=is_secure(request), max_age=7 * 86400)
         return response
 
@@ -183,6 +187,11 @@ class CrmWeb:
         response = web.Response(status=303, headers={"Location": "/signin"})
         response.del_cookie(COOKIE, path="/")
         return response
+
+    async def home(self, ask: Ask) -> web.Response:
+        """Where this person's work is: the first page of the navigation that is theirs by their role."""
+        floor = reach(ask.principal, "see", "floor") > Scope.NONE
+        return web.Response(status=303, headers={"Location": "/floor" if floor else "/"})
 
     # ------------------------------------------------------------------------------------------------------------------ me
 
@@ -290,13 +299,16 @@ class CrmWeb:
         """Make a customer."""
         new = await ask.body(CustomerNew)
         name = new.company or new.name
+        numbers = [number for number in new.numbers if "*" not in number]
+        call_id = read_id(new.call_id, "call_id") if new.call_id else None
+        if call_id is not None and not numbers:
+            numbers = [key for key in (await self.number_of_call(ask.principal, call_id),) if key]
         customer_id = await self._customers.create(
             ask.principal, name=name, kind="company" if new.company else new.kind, level=new.level, region=new.region,
-            contact=new.contact or (new.name if new.company else ""), numbers=new.numbers,
+            contact=new.contact or (new.name if new.company else ""), numbers=numbers,
         )  # fmt: skip
-        if new.call_id:
-            for hook in self.after_create:
-                await hook(ask.principal, customer_id, read_id(new.call_id, "call_id"))
+        if call_id is not None:
+            await self.after_create(ask.principal, customer_id, call_id)
         return Made(id=str(customer_id))
 
     async def change_api(self, ask: Ask) -> None:
@@ -306,7 +318,15 @@ class CrmWeb:
         await self._customers.change(ask.principal, ask.number("id"), change.seen_at, **values)
 
 
+async def _no_number(_principal: Principal, _call_id: int) -> str:
+    return ""
+
+
+async def _no_call(_principal: Principal, _customer_id: int, _call_id: int) -> None:
+    return None
+
+
 def _safe_next(target: str) -> str:
     """Where to go after signing in: a path of ours, nothing else."""
     plain = target.startswith("/") and not target.startswith(("//", "/\\")) and len(target) < SAFE_NEXT_MAX and target.isprintable()
-    return target if plain and not target.startswith("/signin") else "/"
+    return target if plain and not target.startswith("/signin") else "/home"

@@ -122,7 +122,7 @@ class AsteriskDriver:
         """What the journal holds from where we left off, and then how the link stands."""
         if not self._start_at and not self._tail.position:
             self._tail.seek(hello.position)
-        for data, position in self._tail.read(hello.position):
+        for data, position in self._tail.read(hello.position, only=bool(hello.position)):
             yield self._batch(data, position, rebuilt=True)
             await asyncio.sleep(0)
         if hello.up:

@@ -160,20 +160,22 @@ class Tail:
         """Up to where it has been read."""
         return f"{self._name}:{self._offset}" if self._name else ""
 
-    def read(self, latest: str = "") -> Iterator[tuple[bytes, str]]:
+    def read(self, latest: str = "", *, only: bool = False) -> Iterator[tuple[bytes, str]]:
         """What is there and was not read yet, in pieces, each with the position after it. Ends when nothing is left.
 
         `latest` is a position the writer told of, if any: while it is in the present file, no other need be looked for.
+        With `only`, reading ends there, even if more has been written since.
         """
+        last, _, end = latest.rpartition(":")
         while True:
             here = bool(self._name) and latest.partition(":")[0] == self._name
             following = None if here else self._following()
             if self._file < 0 and not self._open(following):
                 return
-            while data := os.pread(self._file, _CHUNK, self._offset):
+            while data := os.pread(self._file, max(min(_CHUNK, int(end) - self._offset), 0) if only and self._name == last else _CHUNK, self._offset):
                 self._offset += len(data)
                 yield data, self.position
-            if following is None:
+            if following is None or (only and self._name == last):
                 return
             self._close()
             self._name, self._offset = following, 0
