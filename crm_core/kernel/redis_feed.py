@@ -162,7 +162,7 @@ class RemoteFeed:
         self._early: dict[object, tuple[str | None, Send]] = {}
         self._leaves: dict[object, Leave] = {}
         self._behind: list[bytes] = []
-        self._anew = False
+        self._written = ""
 
     @property
     def followed(self) -> bool:
@@ -189,7 +189,8 @@ class RemoteFeed:
         meta = orjson.loads(fields.pop(_META.encode()))
         rows = [(*orjson.loads(field), row) for field, row in fields.items()]
         self.twin.load(meta["epoch"], meta["seq"], rows, meta["tables"])
-        self.loaded, self.loading, self.stale, self._anew = True, False, self._anew, False
+        self.loaded, self.loading, self.stale = True, False, bool(self._written) and self._is_news(self._written)
+        self._written = ""
         behind, self._behind = self._behind, []
         for message in behind:
             self.take(message)
@@ -200,21 +201,26 @@ class RemoteFeed:
 
     def give_up(self) -> None:
         """This attempt to load came to nothing."""
-        self.loading, self._anew = False, False
+        self.loading, self._written = False, ""
         self._behind.clear()
 
     def reset(self, cursor: str) -> None:
         """The mirror wrote the whole feed anew, as of `cursor`; perhaps after what is being loaded just now."""
-        self._anew = self.loading
-        self.stale = self.stale or cursor != self.twin.cursor
+        if self.loading:
+            self._written = cursor
+        elif self._is_news(cursor):
+            self.stale = True
+
+    def _is_news(self, cursor: str) -> bool:
+        epoch, _, seq = cursor.rpartition(":")
+        return epoch != self.twin.epoch or int(seq) > self.twin.seq
 
     def take(self, message: bytes) -> None:
         """Take one event message of the stream; a gap makes the twin stale."""
         if self.loading:
             self._behind.append(message)
         elif not self.stale and not self.twin.apply(message):
-            epoch, _, seq = orjson.loads(message)["cursor"].rpartition(":")
-            self.stale = epoch != self.twin.epoch or int(seq) > self.twin.seq
+            self.stale = self._is_news(orjson.loads(message)["cursor"])
 
 
 class RemoteFeeds:

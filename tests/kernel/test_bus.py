@@ -253,11 +253,13 @@ async def test_local_delivery_goes_on_while_redis_is_killed_and_the_others_are_h
         right.subscribe("unit", there)
         right.subscribe(REJOINED, rejoined)
         redis_server.kill()
+        took = []
         for n in range(50):
             begin = time.perf_counter()
             left.publish("unit.1.pbx.2.bell.rang", BellRang(bell_id=n))
-            assert time.perf_counter() - begin < 0.05
+            took.append(time.perf_counter() - begin)
             await asyncio.sleep(0.002)
+        assert sorted(took)[25] < 0.001
         assert len(here.heard) == 50
         redis_server.start()
         await rejoined.hears(1)
