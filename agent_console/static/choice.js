@@ -4,7 +4,7 @@
 import { command } from "/static/commands.js";
 import { several } from "/static/desk_state.js";
 import { bdi, fill, icon, make } from "/static/nodes.js";
-import { t, tn } from "/static/words.js";
+import { t } from "/static/words.js";
 
 let wantsNew = "";
 
@@ -36,8 +36,8 @@ function choices(holder, call) {
   const more = call.matches.length - list.length;
   const other = make("button.button.plain", { type: "button", data: { test: "choose-new" }, on: { click: () => { wantsNew = call.id; drawChoice(holder, call); } } }, icon("plus"), t("New customer"));
   return make("section.panel", { data: { notes: "" } },
-    make("header", {}, make("h2", {}, tn("{n} match: choose one", "{n} matches: choose one", call.matches.length)), make("span.push", {}, other)),
-    make("div.choices", {}, list, more > 0 ? make("p.hint", {}, tn("{n} more: search by name in the bar", "{n} more: search by name in the bar", more)) : null));
+    make("header", {}, make("h2", {}, t("{n} match: choose one", { n: call.matches.length }, "{n} matches: choose one")), make("span.push", {}, other)),
+    make("div.choices", {}, list, more > 0 ? make("p.hint", {}, t("{n} more: search by name in the bar", { n: more })) : null));
 }
 
 function field(name, label, attributes) {

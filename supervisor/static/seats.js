@@ -6,7 +6,7 @@ import { patchFigures } from "/static/figures.js";
 import { bdi, fill, icon, setAttribute, setText } from "/static/nodes.js";
 import { reasonText, showState, stateWord } from "/static/states.js";
 import { setTimer } from "/static/ticker.js";
-import { t, tn } from "/static/words.js";
+import { t } from "/static/words.js";
 import { startStale } from "/static/floor/stale.js";
 
 const ranks = ["unreachable", "ringing", "held", "talking", "wrap_up", "ready", "paused", "signed_out"];
@@ -106,7 +106,7 @@ export function mount(el, feed) {
 
   function drawHeld() {
     by("held").hidden = !waiting.size;
-    if (waiting.size) setText(by("held-said"), tn("Order held while you are on the board · {n} change", "Order held while you are on the board · {n} changes", waiting.size));
+    if (waiting.size) setText(by("held-said"), t("Order held while you are on the board · {n} change", { n: waiting.size }, "Order held while you are on the board · {n} changes"));
   }
 
   function draw(state, changes) {

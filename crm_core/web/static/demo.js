@@ -1,10 +1,9 @@
-// The simulator's page: sends a caller into the phone system and lists those who are in it now, asked for every two seconds.
+// The simulator's page: sends a caller into the phone system and lists those who are in it now, asked for every three seconds.
 // It plays no caller itself.
 
-import { command, send } from "/static/commands.js";
-import { bdi, fill, icon, make } from "/static/nodes.js";
-import { setTimer } from "/static/ticker.js";
-import { t } from "/static/words.js";
+import { command } from "/static/commands.js";
+import { fill } from "/static/nodes.js";
+import { tick } from "/static/ticker.js";
 
 export function mount(el) {
   const form = el.querySelector("#demo");
@@ -35,21 +34,14 @@ export function mount(el) {
   async function look() {
     clearTimeout(timer);
     try {
-      const { calls } = await send("GET", "/api/v1/demo/calls");
-      if (!stopped) draw(calls || []);
-    } catch { /* said by the strip */ }
-    if (!stopped) timer = setTimeout(look, document.hidden ? 10_000 : 2000);
+      const answer = await fetch("/demo", { credentials: "same-origin", headers: { "X-Fragment": "main" } });
+      const now = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#running");
+      if (now && !stopped && now.textContent !== running.textContent) fill(running, [...document.importNode(now, true).childNodes]);
+      tick();
+    } catch { /* the strip says it */ }
+    if (!stopped) timer = setTimeout(look, document.hidden ? 20_000 : 3000);
   }
 
-  function draw(calls) {
-    el.querySelector("#nobody-calls").hidden = calls.length > 0;
-    fill(running, calls.map((call) => {
-      const passed = make("span.timer", {});
-      setTimer(passed, { since: call.since });
-      return make("div.line", { data: { test: "demo-caller" } }, icon("incoming"), make("b.cut", {}, bdi(call.name || call.number || t("Number withheld"))), make("span.faint.cut", {}, call.title || call.dial || ""), make("span.faint.push", {}, call.phase || ""), passed);
-    }));
-  }
-
-  look();
+  timer = setTimeout(look, 3000);
   return () => { stopped = true; clearTimeout(timer); };
 }

@@ -1,7 +1,7 @@
 // Reads the desk feed: which call the person is in, who is on it, what the seat is. Pure questions of the feed's state;
 // it asks no server and draws nothing.
 
-import { t, tn } from "/static/words.js";
+import { t } from "/static/words.js";
 
 export const seatOf = (state) => state.seat?.me || { state: "signed_out", since: null, reason: "", next: "", phone: "browser", pbx_up: true };
 
@@ -27,7 +27,7 @@ export function callerName(call) {
   const one = chosen(call);
   if (one?.name) return one.name;
   if (call.number_kind === "withheld") return t("Number withheld");
-  if (several(call)) return tn("{n} match: choose one", "{n} matches: choose one", call.matches.length);
+  if (several(call)) return t("{n} match: choose one", { n: call.matches.length }, "{n} matches: choose one");
   if (call.number_kind === "internal") return call.name || t("Internal {number}", { number: call.number });
   return call.looked_up === false ? call.name || call.number || "…" : call.name || t("New caller");
 }

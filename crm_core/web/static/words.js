@@ -1,5 +1,5 @@
 // The page's words: looks English source texts up in the catalogue the server wrote into the page. It holds no words of
-// its own and formats no numbers (format.js does). Every text in a module stands literally inside a call of t or tn,
+// its own and formats no numbers (format.js does). Every text in a module stands literally inside a call of t,
 // so that the catalogue can be made by reading the sources.
 
 let words = {};
@@ -11,13 +11,10 @@ export function readWords(doc = document) {
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 
-export function t(text, values = {}) {
-  return filled(words[text] || text, values);
-}
-
-// A text that counts: the catalogue knows it by its singular and has one form (Chinese); English is the source itself.
-export function tn(one, many, n, values = {}) {
-  return filled(words[one] || (n === 1 ? one : many), { n, ...values });
+// A text that counts takes its plural as `many` and its count as `n`: the catalogue knows it by its singular and has one form
+// (Chinese); English is the source itself.
+export function t(text, values = {}, many = "") {
+  return filled(words[text] || (many && values.n !== 1 ? many : text), values);
 }
 
 export const language = () => document.documentElement.lang || "zh";
