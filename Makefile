@@ -31,10 +31,8 @@ test: peers
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 check: setup-dev
-	$(VENV)/ruff format --check .
-	$(VENV)/ruff check .
-	$(VENV)/mypy --strict
-	$(VENV)/lint-imports --no-cache
+	@wrong=0; for one in "ruff format --check ." "ruff check ." "mypy --strict" "lint-imports --no-cache"; do \
+	  echo "$$one"; $(VENV)/$$one || wrong=1; done; exit $$wrong
 
 format: setup-dev
 	$(VENV)/ruff format .
