@@ -24,7 +24,8 @@ settings check` tells mistakes with line and cure.
 
 def settings_page() -> str:
     """Every option with its meaning, its default and the variable that overrides it."""
-    page, comment, section = [_HEAD], [], ""
+    page, section = [_HEAD], ""
+    comment: list[str] = []
     for line in DEFAULTS.read_text(encoding="utf-8").splitlines():
         option = re.fullmatch(r"#?([a-z_]+) = (.*)", line)
         if heading := re.fullmatch(r"#?(\[\[?)([a-z]+)\]\]?", line):
