@@ -27,7 +27,8 @@ async def reload_over_ari(lab: AsteriskLab, *modules: str) -> None:
                 assert response.status == 204
 
 
-async def test_a_reload_takes_over_what_changed_and_leaves_a_live_call_alone(private_lab: AsteriskLab) -> None:  # noqa: F811
+@pytest.mark.parametrize("how", ["ari", "manager"])
+async def test_a_reload_takes_over_what_changed_and_leaves_a_live_call_alone(private_lab: AsteriskLab, how: str) -> None:  # noqa: F811
     lab = private_lab
     ami = await lab.ami()
     phones = lab.phones(["1001"], Habit(ring_s=(0.2, 0.2), sound=lab.tone_file(1000)))
@@ -46,7 +47,10 @@ async def test_a_reload_takes_over_what_changed_and_leaves_a_live_call_alone(pri
         )
     )
     assert changed == {"pjsip.conf", "queues.conf", "extensions.conf"}
-    await reload_over_ari(lab, "res_pjsip.so", "app_queue.so", "pbx_config.so")
+    if how == "ari":
+        await reload_over_ari(lab, "res_pjsip.so", "app_queue.so", "pbx_config.so")
+    else:
+        await ami.action("Reload")
     await asyncio.sleep(1)
     assert ami.named("Hangup") == [] and ami.named("BridgeLeave") == []
     assert [m["Name"] for m in await ami.listing("QueueStatus", Queue="support") if m.get("Event") == "QueueMember"] == [
