@@ -307,9 +307,10 @@ class CallBoard(Live):
 
     def _phone(self, event: PhoneSeen) -> None:
         floor = self._floor
-        if floor.phones.get(event.extension) == event.registered:
-            return
+        before = floor.phones.get(event.extension)
         floor.phones[event.extension] = event.registered
+        if event.registered == (before or False):
+            return
         what = PhoneRegistered if event.registered else PhoneLost
         floor.note(what(unit_id=floor.unit_id, pbx_id=floor.pbx_id, at=event.at, extension=event.extension))
 

@@ -24,7 +24,7 @@ class Ari:
 
     def __init__(self, address: str, user: str, secret: str) -> None:
         self._address = address.rstrip("/")
-        self._auth = aiohttp.BasicAuth(user, secret)
+        self._headers = {"Authorization": aiohttp.encode_basic_auth(user, secret)}
 
     async def set_phone_secret(self, extension: str, secret: str) -> None:
         """Let the phone of an extension register with this secret only."""
@@ -40,7 +40,7 @@ class Ari:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with (
-                aiohttp.ClientSession(auth=self._auth, timeout=timeout) as session,
+                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
                 session.put(self._address + path, json=body) as answer,
             ):
                 if answer.status >= 400:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,7 @@ from cti.pbx.asterisk.ami_wire import Message, Parser
 from cti.pbx.asterisk.ari import Ari
 from cti.pbx.asterisk.channel_names import ExtensionOf, digits_are_seats, extension_at
 from cti.pbx.asterisk.commander import Commander
-from cti.pbx.asterisk.journal import Tail
+from cti.pbx.asterisk.journal import Tail, place
 from cti.pbx.asterisk.provision import CALLER_ID_VARIABLE, CLICK_CONTEXT, HEARTBEAT, guard_lifted
 from cti.pbx.asterisk.reader import ReaderSettings
 from cti.pbx.asterisk.reader_link import Hello, ReaderLink, ReaderLost
@@ -92,6 +93,7 @@ class AsteriskDriver:
         self._translator = Translator(extension_of)
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
+        self._rung: deque[str] = deque(maxlen=1000)  # legs we had the PBX start
         self._closing = False
 
     @property
@@ -151,7 +153,8 @@ class AsteriskDriver:
         if events and (at := events[-1].at) is not None and not rebuilt:
             self._ahead_s = at - time.time()
         name, _, offset = position.rpartition(":")
-        return Batch(events=events, position=f"{name}:{int(offset) - self._parser.pending}" if name else "", rebuilt=rebuilt)
+        after = place(name, int(offset) - self._parser.pending) if name else ""
+        return Batch(events=events, position=after, rebuilt=rebuilt)
 
     def _garbage(self, line: int, what: bytes) -> None:
         log.warning("the PBX sent what is no message", line=line, bytes=len(what))
@@ -265,24 +268,23 @@ class AsteriskDriver:
     async def originate(self, *, extension: str, number: str, caller_id: str, leg: str) -> None:
         if not _DIALABLE.fullmatch(number):
             raise PbxRefused("The number holds characters that can't be dialled.")
+        if leg in self._rung:
+            return  # asked twice: once is enough, even if that call is over by now
         state = await self._commands.ask(Getvar(variable=f"DEVICE_STATE({self._interface(extension)})"))
         if state[0].get("Value") in ("UNAVAILABLE", "INVALID"):
             raise PbxRefused(f"The phone of {extension} is not registered.")
-        try:
-            await self._commands.ask(
-                Originate(
-                    channel=self._interface(extension),
-                    context=CLICK_CONTEXT,
-                    exten=number,
-                    channel_id=leg,
-                    timeout=RING_S * 1000,
-                    caller_id=number,
-                    variable=((CALLER_ID_VARIABLE, caller_id),) if caller_id else (),
-                )
+        self._rung.append(leg)
+        await self._commands.ask(
+            Originate(
+                channel=self._interface(extension),
+                context=CLICK_CONTEXT,
+                exten=number,
+                channel_id=leg,
+                timeout=RING_S * 1000,
+                caller_id=number,
+                variable=((CALLER_ID_VARIABLE, caller_id),) if caller_id else (),
             )
-        except PbxRefused as refusal:
-            if "already in use" not in refusal.say.lower():  # asked twice: the first is on its way
-                raise
+        )
 
     # ------------------------------------------------------------------------------------------------------------- rest
 

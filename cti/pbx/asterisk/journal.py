@@ -35,6 +35,11 @@ def files(folder: Path) -> list[str]:
     return []
 
 
+def place(name: str, offset: int) -> str:
+    """A position, written so that positions sort as texts in the order of the journal."""
+    return f"{name}:{offset:012d}"
+
+
 class Writer:
     """Appends to the journal. `warn` gets a sentence when space runs out and when it is there again."""
 
@@ -62,7 +67,7 @@ class Writer:
     @property
     def position(self) -> str:
         """Where the next message will be written."""
-        return f"{self._name}:{self._size}"
+        return place(self._name, self._size)
 
     def write(self, data: bytes) -> None:
         """Append whole messages. Raises JournalFull if they could not be kept; the file then ends where it ended before."""
@@ -158,7 +163,7 @@ class Tail:
     @property
     def position(self) -> str:
         """Up to where it has been read."""
-        return f"{self._name}:{self._offset}" if self._name else ""
+        return place(self._name, self._offset) if self._name else ""
 
     def read(self, latest: str = "", *, only: bool = False) -> Iterator[tuple[bytes, str]]:
         """What is there and was not read yet, in pieces, each with the position after it. Ends when nothing is left.
@@ -172,7 +177,9 @@ class Tail:
             following = None if here else self._following()
             if self._file < 0 and not self._open(following):
                 return
-            while data := os.pread(self._file, max(min(_CHUNK, int(end) - self._offset), 0) if only and self._name == last else _CHUNK, self._offset):
+            while data := os.pread(
+                self._file, max(min(_CHUNK, int(end) - self._offset), 0) if only and self._name == last else _CHUNK, self._offset
+            ):
                 self._offset += len(data)
                 yield data, self.position
             if following is None or (only and self._name == last):

@@ -15,10 +15,11 @@ from typing import Final
 
 import structlog
 
-from cti.pbx.asterisk.reader import PROTOCOL, ReaderSettings, socket_address
+from cti.pbx.asterisk.reader import PROTOCOL, SOCKET_NAME, ReaderSettings, socket_address
 
 log = structlog.get_logger(__name__)
 START_S: Final = 10.0
+STOP_S: Final = 3.0
 _LINE_LIMIT: Final = 16 * 1024 * 1024
 
 
@@ -87,14 +88,14 @@ class ReaderLink:
             with contextlib.suppress(OSError):
                 self._writer.write(b"stop\n")
                 await self._writer.drain()
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(3):
-                    while self._reader is not None and await self._reader.read(65_536):
-                        pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    while (self._folder / SOCKET_NAME).exists():  # noqa: ASYNC110  # another process takes it away
+                        await asyncio.sleep(0.01)
         await self.leave()
         if self._process is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(STOP_S):
                     await self._process.wait()
 
     async def leave(self) -> None:
@@ -122,14 +123,19 @@ class ReaderLink:
 
     async def _start(self) -> None:
         """Start a reader in a session of its own, so that it outlives us, and wait for its socket."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "cti.pbx.asterisk.reader",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        errors = os.open(self._folder / "reader.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "cti.pbx.asterisk.reader",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+        finally:
+            os.close(errors)
         assert self._process.stdin is not None
         self._process.stdin.write(self._settings.to_json() + b"\n")
         with contextlib.suppress(OSError):
