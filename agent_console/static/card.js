@@ -30,7 +30,7 @@ export function drawCard(card, call, seat) {
     make("div.lines-of", {},
       one?.company || one?.contact_title ? fact("company", [one.company, one.contact_title].filter(Boolean).join(" · ")) : null,
       numberFact(call),
-      call.queue || call.queue_title ? fact("queues", call.queue_title || call.queue, call.waited_s ? make("span.quiet", {}, ` · ${t("waited {time}", { time: duration(call.waited_s) })}`) : null) : null,
+      call.queue || call.queue_title ? fact("queues", call.queue_title || call.queue, call.waited_s >= 1 ? make("span.quiet", {}, ` · ${t("waited {time}", { time: duration(call.waited_s) })}`) : null) : null,
       call.name && call.name !== callerName(call) ? fact("user", make("span.quiet", {}, bdi(call.name))) : null),
     call.looked_up === false ? make("div.skeleton", { "aria-hidden": "true" }, make("i"), make("i"), make("i")) : null);
 }

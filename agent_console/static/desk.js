@@ -14,13 +14,17 @@ import { startSignOn } from "/static/desk/signon.js";
 import { drawCard } from "/static/desk/card.js";
 import { drawChoice } from "/static/desk/choice.js";
 import { startNotes } from "/static/desk/notes.js";
+import { startRecent } from "/static/desk/recent.js";
 import { showStory } from "/static/desk/story.js";
 
 export function mount(el, feed) {
   const by = (id) => el.querySelector(`#${id}`);
   const notes = startNotes(by("notes"), by("notes-said"));
   const stopSignOn = startSignOn(el);
+  const readRecent = startRecent(by("recent"), by("no-recent"));
   let picked = "";
+  let busy = false;
+  let later = 0;
   setReasons(JSON.parse(by("pause-reasons").textContent));
 
   by("finish").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/finish"));
@@ -41,6 +45,8 @@ export function mount(el, feed) {
     drawQueues(by("queues"), state.queues || {});
     patchFigures(by("day"), state.day?.me || {});
     drawNow(seat);
+    if (busy && !call) { clearTimeout(later); later = setTimeout(readRecent, 1500); }
+    busy = Boolean(call);
     if (!call) { picked = ""; notes.show(null); return showStory(by("story"), null, changes); }
     drawTabs(calls, call);
     drawCard(by("card"), call, seat);
@@ -89,6 +95,7 @@ export function mount(el, feed) {
   const unbind = bindKey("notes", () => by("notes").focus());
   return () => {
     leave();
+    clearTimeout(later);
     unbind();
     stopSignOn();
     notes.stop();

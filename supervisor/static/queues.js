@@ -1,7 +1,7 @@
 // The queue board: a row a queue, its callers below it in order of arrival, today's figures as links. A queue's callers are
 // shown while it has any, unless folded; rows of queues never change places.
 
-import { patchFigure, patchFigures } from "/static/figures.js";
+import { patchFigure, patchFigures, shownFigures } from "/static/figures.js";
 import { bdi, fill, icon, make, setAttribute, setText } from "/static/nodes.js";
 import { setTimer } from "/static/ticker.js";
 import { t } from "/static/words.js";
@@ -73,7 +73,7 @@ export function mount(el, feed) {
     for (const [name, queue] of Object.entries(queues)) drawQueue(name, queue);
     for (const body of table.tBodies) if (!(body.dataset.key in queues)) body.remove();
     el.querySelector("#nobody").hidden = Object.keys(queues).length > 0;
-    patchFigures(el.querySelector("#figures"), state.figures?.all || {}, ".figure");
+    patchFigures(el.querySelector("#figures"), shownFigures(state), ".figure");
   }
 
   const leave = feed.join("floor", draw);

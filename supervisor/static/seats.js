@@ -2,7 +2,7 @@
 // put in or taken out while the pointer or the focus is on the board: those changes wait behind "n changes, apply".
 
 import { duration } from "/static/format.js";
-import { patchFigures } from "/static/figures.js";
+import { patchFigures, shownFigures } from "/static/figures.js";
 import { bdi, fill, icon, setAttribute, setText } from "/static/nodes.js";
 import { reasonText, showState, stateWord } from "/static/states.js";
 import { setTimer } from "/static/ticker.js";
@@ -121,7 +121,7 @@ export function mount(el, feed) {
         patch(id, seats[id]);
       } else { moves = true; if (inside) waiting.add(id); }
     }
-    patchFigures(by("figures"), state.figures?.all || {}, ".figure");
+    patchFigures(by("figures"), shownFigures(state), ".figure");
     counts();
     if (moves && !inside) arrange(); else drawHeld();
   }

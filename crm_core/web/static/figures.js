@@ -22,6 +22,10 @@ export function figureWord(name) {
   }
 }
 
+// Figures in the order people read them, as on the server's page; a feed has them in any order.
+const reading = ["service_level", "offered", "answered", "missed", "abandoned", "abandon_rate", "other", "handled", "talk_time", "asa", "aht"];
+const ordered = (figures) => Object.entries(figures).sort(([a], [b]) => reading.indexOf(a) - reading.indexOf(b));
+
 function patchOne(holder, name, figure) {
   let node = holder.querySelector(".fig");
   const linked = figure?.href && figure.value !== null && figure.value !== undefined;
@@ -39,7 +43,7 @@ function patchOne(holder, name, figure) {
 
 // Patches every [data-key] in the holder from a table of figures; `line` makes the place of one not there yet.
 export function patchFigures(holder, figures, line = ".line") {
-  for (const [name, figure] of Object.entries(figures)) {
+  for (const [name, figure] of ordered(figures)) {
     let place = holder.querySelector(`[data-key="${CSS.escape(name)}"]`);
     if (!place) {
       holder.querySelector(":scope > p")?.remove();
@@ -52,3 +56,9 @@ export function patchFigures(holder, figures, line = ".line") {
 }
 
 export function patchFigure(place, name, figure) { patchOne(place, name, figure); }
+
+// What stands on top of a board: all but what only serves the identity of a report.
+export function shownFigures(state) {
+  const { other, ...shown } = state.figures?.all || {};
+  return shown;
+}

@@ -30,6 +30,6 @@ export function showRing(call) {
     one?.company ? make("p.quiet", {}, [one.company, one.contact_title].filter(Boolean).join(" · ")) : null,
     several(call) ? make("p.quiet", {}, call.matches.map((match) => match.name).join(" · ")) : null,
     make("p", {}, callerNumber(call) ? bdi(callerNumber(call)) : "", make("span.faint", {}, ` ${placeOf(call)}`)),
-    make("p.faint", {}, [call.queue_title, call.waited_s ? t("waited {time}", { time: duration(call.waited_s) }) : ""].filter(Boolean).join(" · ")),
+    make("p.faint", {}, [call.queue_title, call.waited_s >= 1 ? t("waited {time}", { time: duration(call.waited_s) }) : ""].filter(Boolean).join(" · ")),
     make("p", {}, make("a", { href: "/" }, t("Open the desk"))));
 }
