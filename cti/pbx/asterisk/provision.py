@@ -85,7 +85,7 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_.~+/=-]{8,128}")
 _ADDRESS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _MATCH: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2}|:[0-9]{1,5})?")
 _CONTACT: Final = re.compile(r"sip:(?:[A-Za-z0-9_.+-]{1,64}@)?[A-Za-z0-9.-]{1,200}(?::[0-9]{1,5})?(?:;transport=(?:udp|tcp|tls))?")
-_CODECS: Final = re.compile(r"[a-z0-9]{2,12}(?:,[a-z0-9]{2,12}){0,9}")
+_CODECS: Final = re.compile(r"alaw|ulaw|alaw,ulaw|ulaw,alaw")  # 8 kHz, see pjsip.conf
 _SOUND: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_/-]{0,99})?")
 _PATH: Final = re.compile(r"/[^\x00-\x1f\x7f;\[\]\\\"<>|,${}#!]{0,400}")
 _TITLE_DROPS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029;\\\"<>\[\]{}$#|,=()&^%`']")
