@@ -282,3 +282,7 @@ def tls(
     console.print(
         "Browsers will ask once whether they may trust it. A certificate of a public authority goes into the same two lines."
     )
+
+
+if __name__ == "__main__":
+    run()

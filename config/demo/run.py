@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from config.bootstrap import PbxAccess, Program
 from config.demo import centre, customers, history
-from config.demo.asterisk_process import AsteriskProcess, own_plan
+from config.demo.asterisk_process import AsteriskFailed, AsteriskProcess, own_plan
 from config.demo.asterisk_tree import AsteriskTree
 from config.demo.callers import TRUNK_ADDRESS, Caller, Callers
 from config.demo.phones import Habit, PhoneGroup
@@ -177,6 +177,7 @@ class Demo:
             if not serving.done():
                 await self._wake_floor()
                 self._write_facts()
+                self._keep(self._watch_pbx())
                 if self._lively:
                     self._keep(self._chatter())
             await serving
@@ -186,6 +187,19 @@ class Demo:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.gather(*(group.stop() for group in self._phones), return_exceptions=True)
             await self.pbx.stop()
+
+    async def _watch_pbx(self) -> None:
+        """Start the PBX again should it die."""
+        while True:
+            status = await self.pbx.ended()
+            log.error("the PBX has died; it is being started again", status=status)
+            try:
+                await self.pbx.start()
+            except AsteriskFailed as failure:
+                log.error("the PBX can't be started", why=str(failure))
+                await asyncio.sleep(5)
+            else:
+                log.info("the PBX was started again")
 
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)
