@@ -27,7 +27,7 @@ async def reload_over_ari(lab: AsteriskLab, *modules: str) -> None:
                 assert response.status == 204
 
 
-@pytest.mark.parametrize("how", ["ari", "manager"])
+@pytest.mark.parametrize("how", ["three-modules", "everything"])
 async def test_a_reload_takes_over_what_changed_and_leaves_a_live_call_alone(private_lab: AsteriskLab, how: str) -> None:  # noqa: F811
     lab = private_lab
     ami = await lab.ami()
@@ -47,10 +47,10 @@ async def test_a_reload_takes_over_what_changed_and_leaves_a_live_call_alone(pri
         )
     )
     assert changed == {"pjsip.conf", "queues.conf", "extensions.conf"}
-    if how == "ari":
+    if how == "three-modules":
         await reload_over_ari(lab, "res_pjsip.so", "app_queue.so", "pbx_config.so")
     else:
-        await ami.action("Reload")
+        await lab.process.console("core reload")
     await asyncio.sleep(1)
     assert ami.named("Hangup") == [] and ami.named("BridgeLeave") == []
     assert [m["Name"] for m in await ami.listing("QueueStatus", Queue="support") if m.get("Event") == "QueueMember"] == [
@@ -154,9 +154,12 @@ async def test_the_manager_user_can_reach_neither_a_shell_nor_the_files(asterisk
     ami = await asterisk_lab.ami()
     for name, headers in (
         ("Command", {"Command": "core show version"}),
+        ("Reload", {}),
+        ("GetConfig", {"Filename": "pjsip.conf"}),
+        ("Originate", {"Channel": "Local/s@lingxi-lift", "Application": "System", "Data": "true"}),
         ("UpdateConfig", {"SrcFilename": "extensions.conf", "DstFilename": "extensions.conf"}),
     ):
-        with pytest.raises(AmiRefused, match="Permission denied"):
+        with pytest.raises(AmiRefused, match=r"Permission denied|Access Forbidden"):
             await ami.action(name, **headers)
     loaded = await asterisk_lab.process.console("core show applications")
     assert not any(f" {name}:" in loaded for name in ("System", "TrySystem", "AGI", "ExternalIVR"))
