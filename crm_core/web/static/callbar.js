@@ -28,7 +28,7 @@ export function startCallBar() {
   slot("hold").addEventListener("click", () => press("hold"));
   slot("mute").addEventListener("click", () => press("mute"));
   bindKey("say", sayAll);
-  join("desk", (state) => draw(state));
+  join("desk", (state) => { followSeat(seatOf(state)); draw(state); });
   phone.onChange(() => draw(stateOf("desk")));
   onLink((now) => { link = now; draw(stateOf("desk")); });
   document.addEventListener("lingxi:words", () => draw(stateOf("desk")));
@@ -36,11 +36,15 @@ export function startCallBar() {
   document.getElementById("drop-next").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/state", { state: "ready", reason: "" }));
 }
 
+// The phone is there exactly while the person sits at a browser seat.
+function followSeat(seat) {
+  if (seat.state !== "signed_out" && seat.phone !== "desk") phone.start(); else phone.stop();
+}
+
 function draw(state) {
   const seat = seatOf(state);
   const call = currentCall(state);
   const phase = call?.phase || "";
-  if (seat.state !== "signed_out" && seat.phone !== "desk") phone.start(); else if (phone.state.wanted) phone.stop();
   drawChip(seat, call);
   drawCaller(call);
   drawSlots(seat, call);

@@ -45,7 +45,9 @@ document.addEventListener("toggle", (event) => {
   if (!(menu instanceof HTMLElement) || !menu.classList.contains("menu")) return;
   const button = document.querySelector(`[popovertarget="${menu.id}"]`);
   button?.setAttribute("aria-expanded", String(event.newState === "open"));
-  if (event.newState === "open") (menu.querySelector("[autofocus]") || (menu.dataset.enter !== "no" && items(menu)[0]))?.focus();
+  if (event.newState !== "open") return;
+  const first = menu.querySelector("[autofocus]") || (menu.dataset.enter === "no" ? null : items(menu)[0]);
+  first?.focus();
 }, true);
 
 document.addEventListener("keydown", (event) => {

@@ -66,6 +66,8 @@ function start() {
 }
 
 function stop() {
+  if (!state.wanted) return;
+  state.wanted = false;
   disconnect();
   leavePhone();
   change({ ...blank });

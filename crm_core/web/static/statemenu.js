@@ -3,7 +3,6 @@
 
 import { command } from "/static/commands.js";
 import { fill, icon, make } from "/static/nodes.js";
-import { phone } from "/static/softphone.js";
 import { causeWord, pauseReasons } from "/static/states.js";
 import { t } from "/static/words.js";
 
@@ -42,8 +41,5 @@ async function choose(menu, button, body) {
 }
 
 async function signOut(menu, button) {
-  if (await command(button, "POST", "/api/v1/seat/sign-out")) {
-    phone.stop();
-    menu.hidePopover();
-  }
+  if (await command(button, "POST", "/api/v1/seat/sign-out")) menu.hidePopover();
 }
