@@ -26,13 +26,13 @@ import supervisor
 from agent_console.app import AgentWeb
 from agent_console.projection import Desks
 from agent_console.sip_proxy import SipProxy
+from config.between import join
 from config.health import Health
 from config.settings import Pbx as PbxSettings
 from config.settings import Settings
 from config.upgrade import upgrade
 from crm_core.customers import Customers
 from crm_core.kernel.access import Principal, Scope, reach
-from crm_core.kernel.bus import MemoryBus
 from crm_core.kernel.clock import Clock, SystemClock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotAllowed
@@ -74,6 +74,7 @@ NAV = (
     NavItem("calls", "/calls", "Calls", "calls", ("call", "see")),
     NavItem("customers", "/customers", "Customers", "customers", ("customer", "see")),
 )
+HERE_S = 30.0
 TABLES: Mapping[str, tuple[str, ...]] = {
     "desk": ("seat", "calls", "queues", "day"),
     "floor": ("seats", "queues", "figures", "health"),
@@ -118,8 +119,9 @@ class Program:
         )
         self.directory = Directory(self.database, rules)
         await self.directory.load()
-        self.bus = MemoryBus()
         self.feeds = Feeds(lambda address: Feed(address.name, TABLES.get(address.name, ())))
+        self.between = join(self.settings.bus, self.clock, self.feeds)
+        self.bus, self.presence = self.between.bus, self.between.presence
         self.books = Books(self.database)
         self.lookup = open_lookup(self.database)
         self.places = await open_places(self.settings.home.folder / "cache")
@@ -172,6 +174,7 @@ class Program:
         self.sign_in = SignIn(self.database, self.clock, self.new_id, self.settings.web.session_hours * 3600)
         origins = frozenset({self.settings.web.public_url.rstrip("/")} - {""})
         self.sockets = Sockets(self.feeds, self.sign_in, self.clock, origins)
+        self.sockets.seen = lambda p: self.presence.hold(f"unit.{p.unit_id}.user.{p.user_id}", HERE_S)
         self.sockets.doors["desk"] = self._desk_door
         self.sockets.doors["floor"] = self._floor_door
         self.customers = Customers(self.database, self.clock, self.new_id, self.directory.rules)
@@ -261,13 +264,14 @@ class Program:
                     task.cancel()
         finally:
             await self.sip.close()
+            await self.between.close()
             await runner.cleanup()
             await self.lookup.close()
             await self.database.close()
 
     def _work(self) -> list[Coroutine[object, object, None]]:
         return [
-            self.bus.run(),
+            *self.between.work(),
             self.books.run(),
             self.capture.run(),
             self.figures.run(),

@@ -284,5 +284,38 @@ def tls(
     )
 
 
+# ---------------------------------------------------------------------------------------------------------------- tokens
+
+
+@app.command()
+def token(
+    login: Annotated[str, typer.Argument(help="Whose rights the token has.")],
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it may do, as kind:action (call:see); more than one may be given.")
+    ] = None,
+    days: Annotated[int, typer.Option(help="How long it is good for.", min=1, max=3650)] = 365,
+) -> None:
+    """Make a token for a program; it is shown once."""
+    _loop(_token(_settings(), login, name, tuple(scope or ()), days))
+
+
+async def _token(settings: Settings, login: str, name: str, scopes: tuple[str, ...], days: int) -> None:
+    from crm_core.kernel.clock import SystemClock
+    from crm_core.kernel.db import Database
+    from crm_core.kernel.errors import Refusal
+    from crm_core.kernel.ids import IdMaker
+    from crm_core.signin import SignIn
+
+    database, clock = Database(settings.database.url), SystemClock()
+    try:
+        made = await SignIn(database, clock, IdMaker(clock)).make_token(login, name, scopes, days)
+    except Refusal as refusal:
+        raise _fail(str(refusal)) from refusal
+    finally:
+        await database.close()
+    sys.stdout.write(made + "\n")
+
+
 if __name__ == "__main__":
     run()

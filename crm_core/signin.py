@@ -157,6 +157,25 @@ class SignIn:
                 raise NotSignedIn
             return await principal_of(db, row["user_id"], frozenset(row["scopes"].split()))
 
+    async def make_token(self, login: str, name: str, scopes: tuple[str, ...], days: float) -> str:
+        """A new token for programs that acts for a person, within `scopes` ("kind:action"). Raises Refusal."""
+        for scope in scopes:
+            kind, colon, action = scope.partition(":")
+            if not (kind.isidentifier() and colon and action.isidentifier()):
+                raise Refusal("wrong_scope", "{scope} is no scope. Write it as call:see.", scope=scope[:40])
+        token, now = secrets.token_urlsafe(32), self._clock.now()
+        async with self._db.begin() as db:
+            user = (await db.execute(select(User.id, User.unit_id).where(User.login == login, User.active))).one_or_none()
+            if user is None:
+                raise Refusal("no_such_person", "There is nobody called {login}.", login=login[:40])
+            row = {
+                "id": self._new_id(), "unit_id": user.unit_id, "user_id": user.id, "name": name[:80], "token_hash": digest(token),
+                "scopes": "\n".join(scopes), "created_at": now, "ends_at": now + days * 86400,
+            }  # fmt: skip
+            await db.execute(insert(ApiToken).values(row))
+            await self._note(db, user.unit_id, user.id, "make_token", row["id"], name[:80])
+        return token
+
     async def set_password(self, user_id: int, old: str, new: str) -> None:
         """Change the own password. Raises Refusal with what is wrong with it."""
         async with self._db.begin() as db:

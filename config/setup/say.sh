@@ -16,19 +16,19 @@ explain() {
   if grep -qiE 'no space left|ENOSPC|disk quota exceeded' "$log"; then
     stop "There is no space left for $what." "Free some (df -h . shows how much there is), then run make again: what is done stays done."
   elif grep -qE 'THESE PACKAGES DO NOT MATCH THE HASHES|EINTEGRITY' "$log"; then
-    stop "$what came, but not as it was locked: the files differ from the recorded hashes." \
+    stop "${what^} came, but not as locked: the files differ from the recorded hashes." \
       "Nothing was installed. Ask the mirror's keeper, or try another; do not switch the check off."
-  elif grep -qiE 'failed to establish a new connection|name resolution|name or service not known|network is unreachable|connection (refused|reset|timed out)|read timed out|ConnectTimeout|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Temporary failure resolving|Could not connect to|Tunnel connection failed' "$log"; then
-    stop "The network gave no $what: the package server can't be reached." \
+  elif grep -qiE 'failed to establish a new connection|name resolution|name or service not known|network is unreachable|connection (refused|reset|timed out)|read timed out|ConnectTimeout|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Temporary failure resolving|Could not connect to|Tunnel connection failed|ProxyError|cannot connect to proxy|NewConnectionError|Max retries exceeded|SSLError|certificate verify failed' "$log"; then
+    stop "The package server can't be reached, so $what could not be fetched." \
       "See to the connection, or name your proxy in HTTPS_PROXY or your mirror in pip's and npm's own settings; then run make again: what is done stays done."
   elif grep -qE 'No matching distribution found|Could not find a version' "$log"; then
-    stop "The package server has no fitting $what for this Python ($("${PYTHON:-python3}" -V 2>&1), $(uname -m))." \
+    stop "The package server has $what in no version that fits this Python ($("${PYTHON:-python3}" -V 2>&1), $(uname -m))." \
       "Supported are Python 3.11 and later on x86-64: name another one, as in make run PYTHON=/usr/bin/python3.12"
   elif grep -qiE 'permission denied|EACCES|read-only file system' "$log"; then
     stop "This user may not write where $what belongs." "Take back the folder: chown -R \"\$(id -un)\" \"$PWD\", then run make again."
   fi
   tail -n 15 "$log" >&2
-  stop "$what could not be installed; above are the last lines of $log." "Correct what they name, then run make again."
+  stop "${what^} could not be installed; above are the last lines of $log." "Correct what they name, then run make again."
 }
 
 # packages_or_line PACKAGE…: install them where that may be done, else print the one line that does it, and end.
