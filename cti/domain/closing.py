@@ -145,10 +145,16 @@ def fact_of(call: Call, *, unit_id: int, pbx_id: int, epoch: str, ended_at: floa
         recording_file=call.recordings[0] if call.recordings else "",
         legs=tuple(_leg_fact(leg) for leg in call.legs if leg.is_real),
         entries=tuple(_entry_fact(entry) for entry in call.entries),
-        segments=tuple(_segment_fact(segment) for segment in call.segments),
+        segments=tuple(_segment_fact(segment) for segment in _in_order(call)),
         transfers=tuple(_transfer_fact(transfer) for transfer in call.transfers),
         unobserved=unobserved,
     )
+
+
+def _in_order(call: Call) -> list[Segment]:
+    """The segments by their start; those that began together by the age of their legs."""
+    place = {leg: number for number, leg in enumerate(call.legs)}
+    return sorted(call.segments, key=lambda one: (one.started_at or 0.0, place[one.a], place[one.b]))
 
 
 def _picked_up(call: Call) -> float | None:

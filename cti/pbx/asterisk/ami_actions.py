@@ -33,6 +33,8 @@ def encode(action: Action, action_id: str) -> bytes:
         header = action.HEADERS.get(field.name) or field.name.title().replace("_", "")
         value = getattr(action, field.name)
         if isinstance(value, tuple):
+            if any("," in name + content for name, content in value):
+                raise Unspeakable(f"{header} holds a comma, which would set a second variable.")
             lines += [_line(header, f"{name}={content}") for name, content in value]
         elif isinstance(value, bool):
             lines.append(_line(header, "true" if value else "false"))
