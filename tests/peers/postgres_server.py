@@ -88,7 +88,19 @@ class PostgresServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; after a kill, until the last of its former processes has let go of their memory."""
+        for _ in range(20):
+            try:
+                self._launch()
+            except RuntimeError as failure:
+                if "still in use" not in str(failure):
+                    raise
+                time.sleep(0.25)
+            else:
+                return
+        self._launch()
+
+    def _launch(self) -> None:
         settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self._folder)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
