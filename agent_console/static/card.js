@@ -11,7 +11,7 @@ import { t } from "/static/words.js";
 const fact = (id, ...content) => make("div.fact", {}, icon(id), make("span", {}, ...content));
 
 function numberFact(call) {
-  if (call.number_kind === "withheld") return fact("withheld", t("Number withheld"));
+  if (call.number_kind === "withheld") return chosen(call) ? fact("withheld", t("Number withheld")) : null;
   if (call.number_kind === "internal") return fact("internal", t("Internal {number}", { number: call.number }));
   return fact("answer", make("b", { data: { test: "caller-number" } }, bdi(call.number || "–")), placeOf(call) ? make("span.quiet", {}, ` ${placeOf(call)}`) : null);
 }

@@ -2,7 +2,7 @@
 // shown while it has any, unless folded; rows of queues never change places.
 
 import { patchFigure, patchFigures, shownFigures } from "/static/figures.js";
-import { bdi, fill, icon, make, setAttribute, setText } from "/static/nodes.js";
+import { bdi, fill, make, setAttribute, setText } from "/static/nodes.js";
 import { setTimer } from "/static/ticker.js";
 import { t } from "/static/words.js";
 import { startStale } from "/static/floor/stale.js";
@@ -13,21 +13,16 @@ const folded = new Set();
 export function mount(el, feed) {
   const table = el.querySelector("table");
 
+  const copy = (id) => el.querySelector(id).content.querySelector("tr").cloneNode(true);
+
   function bodyOf(name) {
     let body = table.querySelector(`tbody[data-key="${CSS.escape(name)}"]`);
-    if (!body) { body = make("tbody", { data: { key: name } }); table.append(body); }
-    if (!body.rows.length) body.append(row(name));
+    if (!body) {
+      body = make("tbody", { data: { key: name } }, copy("#queue-row"));
+      body.rows[0].dataset.queue = name;
+      table.append(body);
+    }
     return body;
-  }
-
-  function row(name) {
-    const fold = make("button.queue-name", { type: "button", on: { click: () => { if (folded.has(name)) folded.delete(name); else folded.add(name); draw(feed.stateOf("floor")); } } }, icon("right"), make("span.cut", {}));
-    return make("tr", { data: { test: "queue-row", queue: name } },
-      make("th", { scope: "row" }, fold),
-      make("td.num", {}, make("span.limit", { data: { part: "waiting" } }, make("b"))),
-      make("td.num", {}, make("span.timer", { data: { unknown: "–", warn: "60", test: "queue-longest" } }, "–")),
-      columns.map((column) => make("td.num", { data: { column } })),
-      make("td.num", {}, make("span", { data: { part: "people", test: "queue-people" } })));
   }
 
   function drawQueue(name, queue) {
@@ -57,8 +52,8 @@ export function mount(el, feed) {
       let line = rows.get(entry.call_id);
       rows.delete(entry.call_id);
       if (!line) {
-        line = make("tr.entry-row", { data: { call: entry.call_id, test: "queue-entry" } },
-          make("td", {}, make("span.who")), make("td.num", { data: { part: "position" } }), make("td.num", {}, make("span.timer", { data: { warn: "60" } })), make("td", { colspan: String(columns.length + 1) }));
+        line = copy("#entry-row");
+        line.dataset.call = entry.call_id;
         body.append(line);
       }
       fill(line.querySelector(".who"), make("b", {}, bdi(entry.name || entry.number || t("Number withheld"))), entry.name && entry.number ? make("span", {}, " ", bdi(entry.number)) : null);
@@ -76,6 +71,12 @@ export function mount(el, feed) {
     patchFigures(el.querySelector("#figures"), shownFigures(state), ".figure");
   }
 
+  table.addEventListener("click", (event) => {
+    const name = event.target.closest(".queue-name")?.closest("tr").dataset.queue;
+    if (!name) return;
+    if (folded.has(name)) folded.delete(name); else folded.add(name);
+    draw(feed.stateOf("floor"));
+  });
   const leave = feed.join("floor", draw);
   const stale = startStale(el, feed);
   return () => { leave(); stale(); };

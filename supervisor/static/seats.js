@@ -54,6 +54,7 @@ export function mount(el, feed) {
     fill(cell, other ? [icon(directions[other.direction] || "internal"), bdi(label)] : []);
   }
 
+  const plain = (x, y) => (x < y ? -1 : x > y ? 1 : 0);
   const shown = (seat) => (!view.state || seat.state === view.state) && (!view.team || seat.team === view.team)
     && (!view.find || `${seat.name} ${seat.extension}`.toLowerCase().includes(view.find.toLowerCase()));
 
@@ -61,7 +62,7 @@ export function mount(el, feed) {
     const value = (seat) => (view.sort === "state" ? ranks.indexOf(seat.state) : seat[view.sort] ?? "");
     const x = value(a), y = value(b);
     const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), document.documentElement.lang, { numeric: true });
-    return (view.down ? -order : order) || String(a.name).localeCompare(String(b.name));
+    return (view.down ? -order : order) || plain(a.extension, b.extension) || plain(a.name, b.name);
   }
 
   function arrange() {

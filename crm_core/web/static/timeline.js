@@ -30,9 +30,10 @@ function play(button) {
   audio.play().catch(() => {});
 }
 
-// The PBX rings the own seat first; the wish to answer is given with the press.
+// The PBX rings the own seat first; the wish to answer is given with the press, unless another call is in hand.
 async function dial(button) {
-  if (await command(button, "POST", "/api/v1/dial", { contact_point_id: button.dataset.dial })) phone.answer();
+  const free = !phone.state.call;
+  if ((await command(button, "POST", "/api/v1/dial", { contact_point_id: button.dataset.dial })) && free) phone.answer();
 }
 
 document.addEventListener("click", (event) => {
