@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from crm_core.kernel.feed import Feed, FeedAddress, Leave, Send
+from crm_core.kernel.feed import KEPT_BYTES, Feed, FeedAddress, Leave, Send
+
+OWN_KEPT_BYTES = 16 * 1024
 
 
 class FeedSource(Protocol):
@@ -26,8 +28,12 @@ Noticed = Callable[[FeedAddress], None]
 
 
 def plain_feed(address: FeedAddress) -> Feed:
-    """A feed without declared tables, called on the screen what its address says."""
-    return Feed(address.name)
+    """A feed without declared tables, called on the screen what its address says.
+
+    One that many share keeps 128 KiB of its past; one that is somebody's own keeps 16 KiB, since there are thousands of
+    them and their snapshots are small.
+    """
+    return Feed(address.name, kept_bytes=OWN_KEPT_BYTES if address.key else KEPT_BYTES)
 
 
 class Feeds:

@@ -217,6 +217,24 @@ def test_feeds_are_made_on_demand_and_say_who_comes_and_goes() -> None:
     assert feeds.find(at) is None
 
 
+def test_thousands_of_own_feeds_keep_little_of_their_past() -> None:
+    feeds = Feeds()
+    kept = {}
+    for address in (FeedAddress(1, "desk", "42"), FeedAddress(1, "floor")):
+        feed = feeds.open(address)
+        for n in range(1000):
+            feed.change("x", put=[("calls", "1", {"n": n, "notes": "x" * 500})])
+        kept[address.name] = sum(1 for seq in range(1000) if resumes(feed, seq))
+    assert 10 < kept["desk"] < 16_384 // 500
+    assert 100 < kept["floor"] < 131_072 // 500
+
+
+def resumes(feed: Feed, seq: int) -> bool:
+    heard: list[bytes] = []
+    feed.join(f"{feed.epoch}:{seq}", heard.append)()
+    return b'"t":"event"' in heard[0]
+
+
 @pytest.mark.parametrize("text", ["unit.1.desk.42", "unit.7.floor", "unit.7.queue.a.b"])
 def test_an_address_reads_as_it_prints(text: str) -> None:
     assert str(FeedAddress.parse(text)) == text
