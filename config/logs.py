@@ -136,4 +136,5 @@ def set_up(level: str = "info", form: str = "auto", stream: TextIO | None = None
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str).decode()
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event", "logger") if key in event}
+    return orjson.dumps({**first, **event}, default=str).decode()
