@@ -209,6 +209,13 @@ class Person:
         """Wait until the chip says so."""
         await expect(self.at("state-chip")).to_have_attribute("data-state", name, timeout=timeout)
 
+    async def finish(self) -> None:
+        """End the wrap-up by key, once its button is there."""
+        await self.state("wrap_up")
+        await expect(self.at("wrap-up-finish")).to_be_visible()
+        await self.page.keyboard.press("F2")
+        await self.state("ready")
+
     async def get_up(self) -> None:
         """Sign out of the seat, whatever state it is in."""
         script = """async () => { const token = document.documentElement.dataset.csrf;

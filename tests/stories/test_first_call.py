@@ -68,10 +68,8 @@ async def test_the_first_call(house: House, people: People) -> None:  # noqa: F8
     await asyncio.sleep(5)
     await wang.at("notes").fill("主轴有异响，周三前上门")
     await wang.page.keyboard.press("F4")
-    await wang.state("wrap_up")
     assert (await caller.result()).ended_by == "pbx"
-    await wang.page.keyboard.press("F2")
-    await wang.state("ready")
+    await wang.finish()
     call = await until(
         lambda: next(iter(house.rows("select * from recording where state = 'stored' order by at desc limit 1")), None)
     )
@@ -212,9 +210,7 @@ async def test_an_unknown_caller_becomes_a_customer(house: House, people: People
     await wang.at("new-customer-save").click()
     await expect(wang.at("caller-name").first).to_contain_text("欧阳试")
     await caller.hang_up()
-    await wang.state("wrap_up")
-    await wang.page.keyboard.press("F2")
-    await wang.state("ready")
+    await wang.finish()
     again = await house.call(number)
     await wang.state("ringing")
     await expect(wang.at("caller-name").first).to_contain_text("欧阳试")

@@ -37,9 +37,7 @@ async def one_call(house: House, people: People, trouble: list[Callable[[], None
         step()  # in this thread: a server ends with the thread that started it
     await asyncio.sleep(1)
     await caller.hang_up()
-    await wang.state("wrap_up")
-    await wang.page.keyboard.press("F2")
-    await wang.state("ready")
+    await wang.finish()
 
 
 async def test_a_call_on_postgresql_and_redis(
