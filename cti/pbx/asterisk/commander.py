@@ -18,6 +18,7 @@ from cti.ports import PbxRefused, PbxUnreachable
 
 ANSWER_S: Final = 5.0
 CONNECT_S: Final = 3.0
+REFUSED_S: Final = 5.0  # a wrong secret is not tried again sooner
 NEEDED: Final = frozenset(
     {
         "QueueAdd",
@@ -54,7 +55,7 @@ class Commander:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
-        self.checked = False
+        self._shut_out_until = 0.0
 
     async def ask(self, action: Action, timeout: float = ANSWER_S) -> list[Message]:
         """The response and, of a list, everything that follows it. Raises PbxRefused with the PBX's own reason."""
@@ -118,6 +119,8 @@ class Commander:
             if self._writer is not None and not self._writer.is_closing():
                 return self._writer
             self._lose("the link broke")
+            if asyncio.get_running_loop().time() < self._shut_out_until:
+                raise self._shut_out()
             try:
                 async with asyncio.timeout(CONNECT_S):
                     reader, writer = await asyncio.open_connection(self._host, self._port)
@@ -132,8 +135,12 @@ class Commander:
                 raise
             except PbxRefused as refusal:
                 self._lose("the log-in was refused")
-                raise PbxRefused(f"The PBX refused the name or the secret of its manager account {self._user}.") from refusal
+                self._shut_out_until = asyncio.get_running_loop().time() + REFUSED_S
+                raise self._shut_out() from refusal
             return writer
+
+    def _shut_out(self) -> PbxUnreachable:
+        return PbxUnreachable(f"The PBX refused the name or the secret of its manager account {self._user}.")
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = Parser()

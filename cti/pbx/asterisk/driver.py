@@ -132,7 +132,7 @@ class AsteriskDriver:
             if missing:
                 yield Batch(events=[LinkDown(why=missing)], position=self._tail.position)
             yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._tail.position)
-        else:
+        elif hello.why:
             yield Batch(events=[LinkDown(why=hello.why)], position=self._tail.position)
 
     async def _privileges(self) -> str:

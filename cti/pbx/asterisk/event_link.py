@@ -2,7 +2,7 @@
 
 One non-blocking socket driven from outside: `turn` is called when the socket is readable or time has passed, and gives back the
 whole messages that came. Nothing is handed out before it is known which boot of the PBX they belong to. `why` tells in one
-sentence why the link is down.
+sentence why the link is down, "" before it was tried.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EventLink:
         self._stage = Stage.DOWN
         self.socket: socket.socket | None = None
         self.epoch = ""
-        self.why = "The PBX has not been reached yet."
+        self.why = ""
         self._parser = Parser(frozenset({"FullyBooted"}))
         self._tail = b""  # an unfinished message
         self._held = b""  # whole messages of a boot not known yet

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ FILE_SPAN_S: Final = 3600.0
 RESERVE_BYTES: Final = 8 * 1024 * 1024
 SUFFIX: Final = ".ami"
 _RESERVE_NAME: Final = "reserve"
+_ROOM_AGAIN: Final = 4  # times the reserve must be free before it is taken again
 _CHUNK: Final = 256 * 1024
 _DAY_S: Final = 86_400.0
 
@@ -80,7 +82,7 @@ class Writer:
                 raise
             self._write_from_reserve(data)
             return
-        if self._full:
+        if self._full and shutil.disk_usage(self._folder).free > _ROOM_AGAIN * self._reserve:
             self._full = False
             self._hold_reserve()
             self._warn("There is space for the journal again.")
@@ -173,10 +175,9 @@ class Tail:
         """
         last, _, end = latest.rpartition(":")
         while True:
-            here = bool(self._name) and latest.partition(":")[0] == self._name
-            following = None if here else self._following()
-            if self._file < 0 and not self._open(following):
+            if self._file < 0 and not self._open():
                 return
+            following = None if latest.partition(":")[0] == self._name else self._following()
             while data := os.pread(
                 self._file, max(min(_CHUNK, int(end) - self._offset), 0) if only and self._name == last else _CHUNK, self._offset
             ):
@@ -199,21 +200,20 @@ class Tail:
 
     def _following(self) -> str | None:
         """The file after the present one; looked for before the present one is read to its end, so that nothing is skipped."""
-        return next((name for name in files(self._folder) if name > self._name), None) if self._name else None
+        return next((name for name in files(self._folder) if name > self._name), None)
 
-    def _open(self, following: str | None) -> bool:
-        if not self._name:
-            self._name = next(iter(files(self._folder)), "")
-            if not self._name:
-                return False
-        try:
-            self._file = os.open(self._folder / self._name, os.O_RDONLY)
-        except FileNotFoundError:  # pruned: go on with what is left
+    def _open(self) -> bool:
+        """Open the present file, or the oldest after it if it is gone by age."""
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                if self._name:
+                    self._file = os.open(self._folder / self._name, os.O_RDONLY)
+                    return True
+            following = self._following()
             if following is None:
                 return False
             self._name, self._offset = following, 0
-            return self._open(self._following())
-        return True
+        return False
 
     def _close(self) -> None:
         if self._file >= 0:
