@@ -59,6 +59,7 @@ from cti.services.books import Books
 from cti.services.call_books import CallBooks
 from cti.services.directory import Directory
 from cti.services.lines import PbxLine
+from cti.services.numbering import Numbering
 from cti.services.seats import Seats
 from cti.storage import Pbx
 from recordings.calls import Calls
@@ -137,6 +138,7 @@ class Program:
         self.call_books = CallBooks(
             self.bus, self.books, self.clock, self.new_id, self.seats, self.links, zones=d.zone, rules=d.rules, limits=d.limits
         )
+        self.numbering = Numbering(self.bus, self.database)
         self.figures = LiveFigures(self.bus, self.database, self.clock, d.zone, self._tell_figures)
         self.floors = Floors(self.bus, self.feeds, self.seats, d.people, d.queues, d.title, self._link_of)
         self.desks = Desks(
@@ -275,6 +277,7 @@ class Program:
             self.books.run(),
             self.capture.run(),
             self.figures.run(),
+            self.numbering.run(),
             self._write_positions(),
             *(line.run() for line in self.lines.values()),
         ]

@@ -135,6 +135,7 @@ class Call(PbxRow):
         UniqueConstraint("pbx_id", "epoch", "pbx_call_id"),
         Index(None, "unit_id", "day", "started_at"),
         Index(None, "unit_id", "caller_key", "started_at"),
+        Index(None, "unit_id", "number"),
     )
     epoch: Mapped[str] = text(80)
     pbx_call_id: Mapped[str] = text(80)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "f7a9906146c8"
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -163,6 +163,7 @@ def upgrade() -> None:
             batch_op.f("ix_call_unit_id_caller_key_started_at"), ["unit_id", "caller_key", "started_at"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_call_unit_id_day_started_at"), ["unit_id", "day", "started_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_call_unit_id_number"), ["unit_id", "number"], unique=False)
 
     op.create_table(
         "call_leg",
@@ -577,6 +578,7 @@ def downgrade() -> None:
 
     op.drop_table("call_leg")
     with op.batch_alter_table("call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_call_unit_id_number"))
         batch_op.drop_index(batch_op.f("ix_call_unit_id_day_started_at"))
         batch_op.drop_index(batch_op.f("ix_call_unit_id_caller_key_started_at"))
 
