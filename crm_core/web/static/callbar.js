@@ -109,7 +109,7 @@ function drawCaller(call) {
   const number = callerNumber(call);
   fill(zone,
     make("b", { title: callerName(call) }, bdi(callerName(call)), level),
-    make("small", { title: number }, number ? bdi(number) : "", call.queue_title ? ` · ${call.queue_title}` : ""));
+    make("small", { title: number }, number ? bdi(number) : "", number && call.queue_title ? " · " : "", call.queue_title || ""));
 }
 
 function can(button, able, why) {

@@ -15,7 +15,7 @@ export function drawStateMenu(menu, seat) {
   if (seat.state === "signed_out") {
     return fill(menu,
       make("p.pad.quiet", {}, t("No seat yet. Calls come once you sign in at one.")),
-      make("a.item", { href: "/", data: { test: "go-desk" } }, icon("headset"), t("Choose a seat")));
+      make("a.item", { href: "/", role: "menuitem", data: { test: "go-desk" } }, icon("headset"), t("Choose a seat")));
   }
   const inCall = busy.includes(seat.state);
   const item = (state, reason, label, on) => make("button.item", {
@@ -31,7 +31,7 @@ export function drawStateMenu(menu, seat) {
     pauseReasons().map(({ code, label }) => item("paused", code, label, now("paused", code))),
     make("hr"),
     make("button.item", {
-      type: "button", data: { test: "seat-sign-out" }, "aria-disabled": inCall && seat.state !== "wrap_up" ? "true" : null,
+      type: "button", role: "menuitem", data: { test: "seat-sign-out" }, "aria-disabled": inCall && seat.state !== "wrap_up" ? "true" : null,
       on: { click: (event) => signOut(menu, event.currentTarget) },
     }, icon("signed_out"), t("Sign out of seat {seat}", { seat: seat.extension || "" })));
 }
