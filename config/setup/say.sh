@@ -48,7 +48,7 @@ install_packages() {
   local log
   log=$(mktemp)
   tell "Installing $* …"
-  if ! { apt-get update -q && policy_quiet env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; } >"$log" 2>&1; then
+  if ! { apt-get update -q || true; policy_quiet env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; } >"$log" 2>&1; then
     explain "$log" "$*"
   fi
   rm -f "$log"
