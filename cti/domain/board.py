@@ -119,11 +119,12 @@ class CallBoard(Live):
     def apply(self, event: PbxEvent) -> list[DomainEvent]:
         """Take in one fact and say what it means, in order. The same fact again says nothing."""
         self.apply_one(event)
-        floor = self._floor
-        if event.at is not None and (floor.heard_at is None or event.at > floor.heard_at):
-            floor.heard_at = event.at
-        if floor.missing and event.at is not None:
-            self._reconciler.give_up(event.at)
+        floor, at = self._floor, event.at
+        if at is not None:
+            if floor.heard_at is None or at > floor.heard_at:
+                floor.heard_at = at
+            if floor.missing:
+                self._reconciler.give_up(at)
         return floor.take()
 
     def reconcile(self, snapshot: Snapshot) -> list[DomainEvent]:

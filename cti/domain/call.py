@@ -118,14 +118,14 @@ class Call:
     direction: Direction | None = None
     told: bool = False
     answered_at: float | None = None
+    head: Leg | None = None  # the party it began with: the earliest leg that isn't the PBX's own
 
-    @property
-    def head(self) -> Leg | None:
-        """The party the call began with: the earliest leg that isn't the PBX's own."""
-        real = [leg for leg in self.legs if leg.is_real]
-        if len(real) < 2:
-            return real[0] if real else None
-        return min(real, key=lambda leg: leg.started_at or 0.0)
+    def take_in(self, leg: Leg) -> None:
+        """Count a leg to this call."""
+        leg.call = self
+        self.legs.append(leg)
+        if leg.is_real and (self.head is None or (leg.started_at or 0.0) < (self.head.started_at or 0.0)):
+            self.head = leg
 
     @property
     def waiting(self) -> Entry | None:

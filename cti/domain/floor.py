@@ -116,7 +116,7 @@ class Floor:
     def place(self, leg: Leg) -> None:
         """Take a new leg in."""
         self.legs[leg.pbx_leg] = leg
-        leg.call.legs.append(leg)
+        leg.call.take_in(leg)
         if leg.is_seat:
             self.seats.setdefault(leg.extension, []).append(leg)
 
@@ -146,12 +146,11 @@ class Floor:
         """Make one conversation of two; the older (of those told of) goes on and takes all the other had. Returns it."""
         into, gone = sorted((one, other), key=lambda call: (not call.told, call.started_at or 0.0, call.call_id))
         for leg in gone.legs:
-            leg.call = into
+            into.take_in(leg)
         for offer in gone.offers:
             offer.call = into
         for entry in gone.entries:
             entry.call = into
-        into.legs += gone.legs
         into.entries += gone.entries
         into.offers += gone.offers
         into.segments += gone.segments

@@ -75,6 +75,8 @@ class Leg:
     cause: int | None = None
     talked: bool = False
     missing_since: float | None = None
+    is_seat: bool = field(init=False)  # its party is a seat's phone
+    is_real: bool = field(init=False)  # its party is a person or may be one; not the PBX itself
     offer: Offer | None = None
     entry: Entry | None = None  # the wait it is in now
     segments: list[Segment] = field(default_factory=list)  # open ones
@@ -84,20 +86,14 @@ class Leg:
         """Not known to have ended."""
         return self.phase is not LegPhase.ENDED
 
-    @property
-    def is_seat(self) -> bool:
-        """Its party is a seat's phone."""
-        return self.endpoint.party is Party.SEAT
-
-    @property
-    def is_real(self) -> bool:
-        """Its party is a person or may be one; not the PBX itself."""
-        return self.endpoint.party is not Party.SYSTEM
+    def __post_init__(self) -> None:
+        self.is_seat = self.endpoint.party is Party.SEAT
+        self.is_real = self.endpoint.party is not Party.SYSTEM
 
     @property
     def extension(self) -> str:
         """The seat's extension, "" for anyone else."""
-        return self.endpoint.name if self.endpoint.party is Party.SEAT else ""
+        return self.endpoint.name if self.is_seat else ""
 
     @property
     def spoken_name(self) -> str:

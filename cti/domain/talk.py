@@ -81,9 +81,11 @@ class Talk:
 
     def reach(self, leg: Leg) -> list[Leg]:
         """All real parties that hear one another with this leg, itself included if it is real."""
-        mates = self._floor.bridges.get(leg.bridge) if leg.bridge else None
+        if not leg.bridge and not leg.pair:
+            return [leg] if leg.is_real else []
+        mates = self._floor.bridges.get(leg.bridge)
         if mates is not None and all(mate.is_real for mate in mates):
-            return list(mates)
+            return mates.copy()
         seen: dict[str, Leg] = {}
         todo = [leg]
         while todo:

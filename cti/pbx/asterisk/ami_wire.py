@@ -38,12 +38,27 @@ class Message:
     `name` is the event's name or the response's word (Success, Error, Goodbye). Keys are as Asterisk spells them.
     """
 
-    __slots__ = ("kind", "name", "raw")
+    __slots__ = ("kind", "name", "place", "raw")
 
     def __init__(self, kind: str, name: str, raw: bytes) -> None:
         self.kind = kind
         self.name = name
         self.raw = raw
+        self.place = 0  # where `then` looks next
+
+    def then(self, key: str) -> str:
+        """Like `get`, and quicker where headers are asked for in the order in which the PBX sends them."""
+        pattern = _PATTERN[key]
+        raw = self.raw
+        start = raw.find(pattern, self.place)
+        if start < 0:
+            return self.get(key)
+        start += len(pattern)
+        end = raw.find(b"\r\n", start)
+        if end < 0:
+            end = len(raw)
+        self.place = end
+        return raw[start:end].decode("utf-8", "replace")
 
     def get(self, key: str, default: str = "") -> str:
         """The first value of a header; bytes that are no UTF-8 become U+FFFD."""
@@ -55,6 +70,20 @@ class Message:
         start += len(pattern)
         end = raw.find(b"\r\n", start)
         return (raw[start:end] if end >= 0 else raw[start:]).decode("utf-8", "replace")
+
+    def number(self, key: str) -> float | None:
+        """The first value of a header as a number, None if it is none."""
+        pattern = _PATTERN[key]
+        start = self.raw.find(pattern)
+        if start < 0:
+            return None
+        start += len(pattern)
+        end = self.raw.find(b"\r\n", start)
+        self.place = max(end, 0)
+        try:
+            return float(self.raw[start:end] if end >= 0 else self.raw[start:])
+        except ValueError:
+            return None
 
     def all(self, key: str) -> list[str]:
         """Every value of a header that may be repeated, in order."""
@@ -112,18 +141,24 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that became whole with `data`."""
-        blocks = (self._tail + data).split(END)
+        data = self._tail + data
+        blocks = data.split(END)
         self._tail = blocks.pop()
+        line, self.line = self.line, self.line + data.count(b"\n") - self._tail.count(b"\n")
         if self._skipping and blocks:
             self._skipping = False
-            self.line += blocks.pop(0).count(b"\n") + 2
+            line += blocks.pop(0).count(b"\n") + 2
+        names = self._names
+        found: list[Message] = []
+        for place, block in enumerate(blocks):
+            if names is not None and block[:7] == _EVENT:
+                name = names.get(block[7 : block.find(b"\r\n", 7)])
+                if name is not None:
+                    found.append(Message(EVENT, name, block))
+            elif (message := self._read(block, line, blocks, place)) is not None:
+                found.append(message)
         if len(self._tail) > self._max_block:
             self._drop_endless()
-        found: list[Message] = []
-        for block in blocks:
-            if (message := self._read(block)) is not None:
-                found.append(message)
-            self.line += block.count(b"\n") + 2
         return found
 
     def _drop_endless(self) -> None:
@@ -133,23 +168,19 @@ class Parser:
         self.line += self._tail[:-3].count(b"\n")
         self._tail = self._tail[-3:]
 
-    def _read(self, block: bytes) -> Message | None:
+    def _read(self, block: bytes, line: int, blocks: list[bytes], place: int) -> Message | None:
+        """A message that isn't simply a wanted or unwanted event. `line` is where `blocks` begin, `place` where this one is."""
         if block.startswith(_EVENT):
-            end = block.find(b"\r\n", 7)
-            label = block[7:end] if end >= 0 else block[7:]
-            if self._names is None:
-                return Message(EVENT, label.decode("utf-8", "replace"), block)
-            name = self._names.get(label)
-            return None if name is None else Message(EVENT, name, block)
+            name = _label(block, len(_EVENT))
+            return Message(EVENT, name, block) if self._names is None or name in self._names.values() else None
         if block.startswith(_RESPONSE):
-            end = block.find(b"\r\n", 10)
-            label = block[10:end] if end >= 0 else block[10:]
-            return Message(RESPONSE, label.decode("utf-8", "replace"), block)
-        return self._recover(block)
+            return Message(RESPONSE, _label(block, len(_RESPONSE)), block)
+        line += sum(before.count(b"\n") + 2 for before in blocks[:place])
+        return self._recover(block, line)
 
-    def _recover(self, block: bytes) -> Message | None:
+    def _recover(self, block: bytes, line: int) -> Message | None:
         """Find a message behind lines that belong to none: the banner, an extra empty line, noise."""
-        rest, line = block, self.line
+        rest = block
         while rest and not rest.startswith((_EVENT, _RESPONSE)):
             bad, _, rest = rest.partition(b"\r\n")
             if bad.startswith(_BANNER):
@@ -157,4 +188,9 @@ class Parser:
             elif bad:
                 self._on_garbage(line, bad)
             line += 1
-        return self._read(rest) if rest else None
+        return self._read(rest, line, [], 0) if rest else None
+
+
+def _label(block: bytes, start: int) -> str:
+    end = block.find(b"\r\n", start)
+    return (block[start:end] if end >= 0 else block[start:]).decode("utf-8", "replace")

@@ -24,10 +24,7 @@ def epoch_of(status: Message) -> str:
 
 def clock_of(pong: Message) -> float | None:
     """The PBX's clock, from its answer to a Ping."""
-    try:
-        return float(pong.get("Timestamp"))
-    except ValueError:
-        return None
+    return pong.number("Timestamp")
 
 
 def legs_of(

@@ -68,13 +68,6 @@ _SNAPSHOT: Final = frozenset(_SNAPSHOT_WORDS.split())
 Said = PbxEvent | tuple[PbxEvent, ...] | None
 
 
-def _at(message: Message) -> float | None:
-    try:
-        return float(message.get("Timestamp"))
-    except ValueError:
-        return None
-
-
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -102,21 +95,21 @@ class Translator:
             "LocalBridge": self._paired,
             "BridgeEnter": self._joined,
             "BridgeLeave": self._parted,
-            "Hold": lambda m, at: LegHeld(leg=m.get("Uniqueid"), at=at),
-            "Unhold": lambda m, at: LegResumed(leg=m.get("Uniqueid"), at=at),
+            "Hold": lambda m, at: LegHeld(leg=m.then("Uniqueid"), at=at),
+            "Unhold": lambda m, at: LegResumed(leg=m.then("Uniqueid"), at=at),
             "Hangup": self._leg_ended,
-            "HangupRequest": lambda m, at: LegHungUpBy(leg=m.get("Uniqueid"), at=at),
+            "HangupRequest": lambda m, at: LegHungUpBy(leg=m.then("Uniqueid"), at=at),
             "QueueCallerJoin": self._queue_joined,
-            "QueueCallerAbandon": lambda m, at: QueueAbandoned(leg=m.get("Uniqueid"), queue=m.get("Queue"), at=at),
-            "QueueCallerLeave": lambda m, at: QueueLeft(leg=m.get("Uniqueid"), queue=m.get("Queue"), at=at),
+            "QueueCallerAbandon": lambda m, at: QueueAbandoned(leg=m.then("Uniqueid"), queue=m.then("Queue"), at=at),
+            "QueueCallerLeave": lambda m, at: QueueLeft(leg=m.then("Uniqueid"), queue=m.then("Queue"), at=at),
             "AgentCalled": lambda m, at: self._offer(OfferStarted, m, at),
             "AgentConnect": lambda m, at: self._offer(OfferAnswered, m, at),
             "AgentRingNoAnswer": lambda m, at: self._offer(OfferMissed, m, at),
             "BlindTransfer": self._blind,
             "AttendedTransfer": self._attended,
             "MixMonitorStart": self._recording,
-            "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.get("Uniqueid"), at=at),
-            "ChanSpyStart": lambda m, at: LegListens(leg=m.get("SpyerUniqueid"), to=m.get("SpyeeUniqueid"), at=at),
+            "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.then("Uniqueid"), at=at),
+            "ChanSpyStart": lambda m, at: LegListens(leg=m.then("SpyerUniqueid"), to=m.then("SpyeeUniqueid"), at=at),
             "PeerStatus": self._phone,
             "QueueMemberAdded": lambda m, at: self._member(m, at, present=True),
             "QueueMemberRemoved": lambda m, at: self._member(m, at, present=False),
@@ -129,10 +122,10 @@ class Translator:
         if message.kind is not EVENT:
             # The answer to a Ping says what time it is on the PBX, and with that how late everything else is.
             pong = message.get("Ping") == "Pong"
-            return [PbxEvent(at=_at(message))] if pong else []
+            return [PbxEvent(at=message.number("Timestamp"))] if pong else []
         if (say := self._say.get(message.name)) is None:
             return []
-        said = say(message, _at(message))
+        said = say(message, message.number("Timestamp"))
         if said is None:
             return []
         return list(said) if isinstance(said, tuple) else [said]
@@ -149,29 +142,33 @@ class Translator:
     # ----------------------------------------------------------------------------------------------------------- legs
 
     def _leg_started(self, m: Message, at: float | None) -> Said:
-        leg, call = m.get("Uniqueid"), m.get("Linkedid")
-        endpoint = endpoint_of(m.get("Channel"), self._extension_of)
-        inward = m.get("ChannelState") == _RING
+        endpoint = endpoint_of(m.then("Channel"), self._extension_of)
+        inward = m.then("ChannelState") == _RING
+        number = shown(m.then("CallerIDNum"))
+        name = shown(m.then("CallerIDName"))
+        dialed = m.then("Exten")
+        leg, call = m.then("Uniqueid"), m.then("Linkedid")
         self._call_of[leg] = call
         if inward:
             self._inward.add(leg)
-        number = endpoint.name if endpoint.party is Party.SEAT else shown(m.get("CallerIDNum"))
+        seat = endpoint.party is Party.SEAT
         return LegStarted(
             call=call,
             leg=leg,
             endpoint=endpoint,
-            number=number if inward or endpoint.party is Party.SEAT else "",
-            name=shown(m.get("CallerIDName")),
-            dialed=m.get("Exten") if inward else "",
+            number=endpoint.name if seat else number if inward else "",
+            name=name,
+            dialed=dialed if inward else "",
             inward=inward,
             at=at,
         )
 
     def _leg_moved(self, m: Message, at: float | None) -> Said:
-        leg, state = m.get("Uniqueid"), m.get("ChannelState")
+        state = m.then("ChannelState")
         if state == _RINGING:
-            return LegRinging(leg=leg, at=at)
+            return LegRinging(leg=m.then("Uniqueid"), at=at)
         if state == _UP:
+            leg = m.then("Uniqueid")
             return self._with_merge(m, leg, LegAnswered(leg=leg, at=at))
         return None
 
@@ -183,32 +180,35 @@ class Translator:
         return LegNamed(leg=leg, number=shown(m.get("CallerIDNum")), name=shown(m.get("CallerIDName")), at=at)
 
     def _leg_dialed(self, m: Message, at: float | None) -> Said:
+        by = m.then("Uniqueid")
         endpoint = endpoint_of(m.get("DestChannel"), self._extension_of)
-        seat = endpoint.party is Party.SEAT
-        dialed = endpoint.name if seat else dialed_number(m.get("DialString"))
-        return LegDialed(leg=m.get("DestUniqueid"), by=m.get("Uniqueid"), dialed=dialed, at=at)
+        leg = m.get("DestUniqueid")
+        dialed = endpoint.name if endpoint.party is Party.SEAT else dialed_number(m.get("DialString"))
+        return LegDialed(leg=leg, by=by, dialed=dialed, at=at)
 
     def _paired(self, m: Message, at: float | None) -> Said:
         return LegsPaired(leg=m.get("LocalOneUniqueid"), other=m.get("LocalTwoUniqueid"), at=at)
 
     def _joined(self, m: Message, at: float | None) -> Said:
-        if m.get("BridgeTechnology") == _DEAF_BRIDGE:
+        bridge = m.then("BridgeUniqueid")
+        if m.then("BridgeTechnology") == _DEAF_BRIDGE:
             return None
-        leg = m.get("Uniqueid")
-        return self._with_merge(m, leg, LegJoined(leg=leg, bridge=m.get("BridgeUniqueid"), at=at))
+        leg = m.then("Uniqueid")
+        return self._with_merge(m, leg, LegJoined(leg=leg, bridge=bridge, at=at))
 
     def _parted(self, m: Message, at: float | None) -> Said:
-        return LegParted(leg=m.get("Uniqueid"), bridge=m.get("BridgeUniqueid"), at=at)
+        bridge = m.then("BridgeUniqueid")
+        return LegParted(leg=m.then("Uniqueid"), bridge=bridge, at=at)
 
     def _leg_ended(self, m: Message, at: float | None) -> Said:
-        leg = m.get("Uniqueid")
+        leg = m.then("Uniqueid")
         self._call_of.pop(leg, None)
         self._inward.discard(leg)
-        return LegEnded(leg=leg, cause=_number(m.get("Cause")) or 0, sip=_number(m.get("TechCause")), at=at)
+        return LegEnded(leg=leg, cause=_number(m.then("Cause")) or 0, sip=_number(m.then("TechCause")), at=at)
 
     def _with_merge(self, m: Message, leg: str, event: PbxEvent) -> Said:
         """The event, and before it that the leg now counts to another call, if it does."""
-        call = m.get("Linkedid")
+        call = m.then("Linkedid")
         known = self._call_of.get(leg)
         if not call or known == call:
             return event
@@ -218,14 +218,14 @@ class Translator:
     # --------------------------------------------------------------------------------------------------------- queues
 
     def _queue_joined(self, m: Message, at: float | None) -> Said:
-        return QueueJoined(leg=m.get("Uniqueid"), queue=m.get("Queue"), position=_number(m.get("Position")) or 0, at=at)
+        return QueueJoined(leg=m.then("Uniqueid"), queue=m.then("Queue"), position=_number(m.then("Position")) or 0, at=at)
 
     def _offer(self, said: type[OfferStarted] | type[OfferAnswered] | type[OfferMissed], m: Message, at: float | None) -> Said:
         return said(
-            leg=m.get("Uniqueid"),
-            offer_leg=m.get("DestUniqueid"),
-            queue=m.get("Queue"),
-            extension=extension_at(m.get("Interface"), self._extension_of),
+            leg=m.then("Uniqueid"),
+            offer_leg=m.then("DestUniqueid"),
+            queue=m.then("Queue"),
+            extension=extension_at(m.then("Interface"), self._extension_of),
             at=at,
         )
 
