@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -35,9 +36,9 @@ from crm_core.customers import Customers
 from crm_core.kernel.access import Principal, Scope, reach
 from crm_core.kernel.clock import Clock, SystemClock
 from crm_core.kernel.db import Database
-from crm_core.kernel.errors import NotAllowed
-from crm_core.kernel.feed import Feed, FeedAddress
-from crm_core.kernel.feeds import Feeds
+from crm_core.kernel.errors import NotAllowed, Refusal
+from crm_core.kernel.feed import KEPT_BYTES, Feed, FeedAddress
+from crm_core.kernel.feeds import OWN_KEPT_BYTES, Feeds
 from crm_core.kernel.ids import IdMaker
 from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
@@ -46,6 +47,7 @@ from crm_core.ports import Sources
 from crm_core.signin import SignIn
 from crm_core.web.api import Routes
 from crm_core.web.app import make_app
+from crm_core.web.ask import Ask
 from crm_core.web.pages import NavItem, Pages, Statics, import_words
 from crm_core.web.routes import CrmWeb
 from crm_core.web.socket import Sockets
@@ -120,7 +122,7 @@ class Program:
         )
         self.directory = Directory(self.database, rules)
         await self.directory.load()
-        self.feeds = Feeds(lambda address: Feed(address.name, TABLES.get(address.name, ())))
+        self.feeds = Feeds(_make_feed)
         self.between = join(self.settings.bus, self.clock, self.feeds)
         self.bus, self.presence = self.between.bus, self.between.presence
         self.books = Books(self.database)
@@ -170,6 +172,7 @@ class Program:
         ]
         self.pages = Pages(folders, statics, zone=lambda p: self.directory.zone(p.unit_id), clock=self.clock.now, demo=self.demo)
         self.pages.nav = list(NAV)
+        self.pages.shell = self._shell
         self.pages.script_words = import_words(
             {str(f): f.read_text() for folder in statics.folders.values() for f in folder.rglob("*.js") if "vendor" not in f.parts}
         )
@@ -180,7 +183,7 @@ class Program:
         self.sockets.doors["desk"] = self._desk_door
         self.sockets.doors["floor"] = self._floor_door
         self.customers = Customers(self.database, self.clock, self.new_id, self.directory.rules)
-        self.calls = Calls(self.database, self.directory.rules)
+        self.calls = Calls(self.database, self.directory.rules, self.directory.title)
         self.sip = SipProxy(self.seats, {}, origins)
         self.health = Health(self.database, self.books, self.lines.values, self.sockets)
         self._declare()
@@ -217,6 +220,7 @@ class Program:
         )
         for part in (agent, FloorWeb(self.pages, self.floors), calls, crm):
             part.add_to(self.routes)
+        crm.on_sign_out = self._left
         self._open_routes = crm
 
     async def _make_lines(self) -> None:
@@ -314,6 +318,23 @@ class Program:
 
     # ------------------------------------------------------------------------------------------------------- small answers
 
+    def _shell(self, ask: Ask) -> tuple[dict[str, object], dict[str, object]]:
+        """What the bar needs on every page of somebody who may sit down."""
+        person = ask.principal
+        if reach(person, "use", "seat") is Scope.NONE:
+            return {}, {}
+        feed = self.desks.feed(person.unit_id, person.user_id)
+        reasons = [
+            {"code": r["code"], "title": r["title_en"] if ask.lang == "en" else r["title"]}
+            for r in self.directory.pause_reasons(person.unit_id)
+        ]
+        return {"pause_reasons": reasons}, {"desk": {"cursor": feed.cursor, "state": feed.state}}
+
+    async def _left(self, user_id: int) -> None:
+        """Somebody signed out of the browser: out of the seat too, unless a call is in hand there."""
+        with contextlib.suppress(Refusal):
+            await self.seats.sign_out(user_id)
+
     def _desk_door(self, person: Principal) -> FeedAddress:
         if reach(person, "use", "seat") is Scope.NONE:
             raise NotAllowed("not_allowed", "You may not do this.")
@@ -393,6 +414,11 @@ def _drawn(figures: Mapping[str, Figure], day: str, queue: str = "", agent: int 
 
 def _of(package: ModuleType, folder: str) -> Path:
     return Path(str(package.__file__)).parent / folder
+
+
+def _make_feed(address: FeedAddress) -> Feed:
+    kept = OWN_KEPT_BYTES if address.key else KEPT_BYTES
+    return Feed(address.name, TABLES.get(address.name, ()), kept_bytes=kept)
 
 
 def program_version() -> str:

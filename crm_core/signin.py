@@ -137,12 +137,19 @@ class SignIn:
         self._remembered[key] = (now + REMEMBER_S, found)
         return found
 
-    async def sign_out(self, token: str) -> None:
-        """End the session; forgets it at once."""
-        key = digest(token)
+    async def sign_out(self, token: str) -> int | None:
+        """End the session; forgets it at once. Returns whose last session it was, else None."""
+        key, now = digest(token), self._clock.now()
         self._remembered.pop(key, None)
         async with self._db.begin() as db:
-            await db.execute(update(Session).where(Session.token_hash == key).values(ended_at=self._clock.now()))
+            user_id = (await db.execute(select(Session.user_id).where(Session.token_hash == key))).scalar()
+            await db.execute(update(Session).where(Session.token_hash == key).values(ended_at=now))
+            others = (
+                select(func.count())
+                .select_from(Session)
+                .where(Session.user_id == user_id, Session.ended_at.is_(None), Session.ends_at > now)
+            )
+            return user_id if user_id is not None and (await db.execute(others)).scalar_one() == 0 else None
 
     async def bearer(self, token: str) -> Principal:
         """Whom an API token acts for, limited to its scopes. Raises NotSignedIn."""

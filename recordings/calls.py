@@ -59,8 +59,10 @@ class Calls:
 
     kind = "call"
 
-    def __init__(self, database: Database, rules: Callable[[int], NumberRules]) -> None:
-        self._db, self._rules = database, rules
+    def __init__(
+        self, database: Database, rules: Callable[[int], NumberRules], titles: Callable[[int, str], str] = lambda _, name: name
+    ) -> None:
+        self._db, self._rules, self._titles = database, rules, titles
 
     # --------------------------------------------------------------------------------------------------------------- rights
 
@@ -242,7 +244,7 @@ class Calls:
                 ref=Ref("call", row["id"]), at=row["started_at"] or 0.0, kind="call", href=f"/calls/{row['id']}" if row["id"] in own else "",
                 facts={
                     "direction": row["direction"], "outcome": row["outcome"], "agent": row["agent"] or "", "talk_s": row["talk_s"],
-                    "queue": row["queue"], "notes": "\n".join(notes.get(row["id"], [])),
+                    "queue": row["queue"], "queue_title": self._titles(row["pbx_id"], row["queue"]), "notes": "\n".join(notes.get(row["id"], [])),
                     "recording": row["recording"] if row["id"] in own and self._hears(principal, row) else None, "id": str(row["id"]),
                 },
             )

@@ -82,6 +82,8 @@ class Pages:
     ) -> None:
         self.statics = statics
         self.nav: list[NavItem] = []
+        self.banner = ""
+        self.shell: Callable[[Ask], tuple[dict[str, Any], dict[str, Any]]] = lambda _: ({}, {})
         self.script_words: frozenset[str] = frozenset()
         self._zone = zone
         self._clock = clock
@@ -95,6 +97,9 @@ class Pages:
     def render(self, ask: Ask, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
         """A page for a signed-in person; only its `<main>` when the shell asked for a fragment."""
         visit = ask.visit
+        boot, feeds = self.shell(ask)
+        values["boot"] = {"now": round(self._clock() * 1000), "lang": ask.lang, **boot}
+        values["feeds"] = {**feeds, **values.get("feeds", {})}
         return self._respond(
             ask.request, name, ask.lang, visit.theme if visit else "", visit.density if visit else "", status,
             me=self._me(ask.principal), csrf=visit.csrf if visit else "", nav=self._nav(ask), zone=self._zone(ask.principal), **values,
@@ -119,6 +124,7 @@ class Pages:
             "import_map": Markup(self._import_map()),  # noqa: S704 - made by dumps, safe inside a script element
             "words_json": Markup(dumps(self.words(lang))),  # noqa: S704 - likewise
             "feeds": {},
+            "banner": self.banner,
             "boot": {"now": round(self._clock() * 1000), "lang": lang}, "now": self._clock(),
             "when": lambda at: when(at, zone, self._clock()), "full_time": lambda at: full_time(at, zone), "zone": zone,
         }  # fmt: skip

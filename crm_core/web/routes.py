@@ -116,6 +116,7 @@ class CrmWeb:
             clock,
             sockets,
         )
+        self.on_sign_out: Callable[[int], Awaitable[None]] = _nothing
         self.number_of_call: Callable[[Principal, int], Awaitable[str]] = _no_number
         self.after_create: Callable[[Principal, int, int], Awaitable[None]] = _no_call
 
@@ -182,8 +183,10 @@ class CrmWeb:
         """End the session."""
         token = request.cookies.get(COOKIE, "")
         if token and ("Origin" not in request.headers or same_origin(request, frozenset())):
-            await self._sign_in.sign_out(token)
+            user_id = await self._sign_in.sign_out(token)
             self._sockets.end_session(token)
+            if user_id is not None:
+                await self.on_sign_out(user_id)
         response = web.Response(status=303, headers={"Location": "/signin"})
         response.del_cookie(COOKIE, path="/")
         return response
@@ -316,6 +319,10 @@ class CrmWeb:
         change = await ask.body(CustomerChange)
         values = {n: v for n in ("name", "kind", "level", "region", "industry", "remark") if (v := getattr(change, n)) is not None}
         await self._customers.change(ask.principal, ask.number("id"), change.seen_at, **values)
+
+
+async def _nothing(_user_id: int) -> None:
+    return None
 
 
 async def _no_number(_principal: Principal, _call_id: int) -> str:

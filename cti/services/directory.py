@@ -17,7 +17,7 @@ from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotSignedIn
 from crm_core.numbers import NumberRules
 from crm_core.signin import principal_of
-from cti.storage import Queue
+from cti.storage import PauseReason, Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +39,12 @@ class Directory:
         self._principals: dict[int, Principal] = {}
         self._titles: dict[tuple[int, str], str] = {}
         self._queues: dict[int, list[tuple[str, str]]] = {}
+        self._reasons: dict[int, list[dict[str, Any]]] = {}
         self.limits: dict[tuple[int, str], tuple[int, int]] = {}
 
     async def load(self) -> None:
         """Read everything anew."""
+        self._reasons.clear()
         async with self._db.read() as db:
             for unit in (await db.execute(select(Unit.__table__))).mappings():
                 rules = NumberRules(
@@ -62,6 +64,8 @@ class Directory:
                     self._principals[row.id] = await principal_of(db, row.id)
                 except NotSignedIn:
                     continue
+            for reason in (await db.execute(select(PauseReason.__table__).order_by(PauseReason.position))).mappings():
+                self._reasons.setdefault(reason["unit_id"], []).append(dict(reason))
             for queue in (await db.execute(select(Queue.__table__).order_by(Queue.id))).mappings():
                 if (queue["name"], queue["title"]) not in self._queues[queue["unit_id"]]:
                     self._queues[queue["unit_id"]].append((queue["name"], queue["title"]))
@@ -89,6 +93,10 @@ class Directory:
     def queues(self, unit_id: int) -> list[tuple[str, str]]:
         """The unit's queues: name, title."""
         return self._queues.get(unit_id, [])
+
+    def pause_reasons(self, unit_id: int) -> list[dict[str, Any]]:
+        """The unit's reasons to pause, in their order."""
+        return self._reasons.get(unit_id, [])
 
     def title(self, pbx_id: int, queue: str) -> str:
         """What people call a queue."""

@@ -34,8 +34,9 @@ class Numbering:
             self._wake.clear()
             await asyncio.sleep(0.5)
             try:
-                while await self.number_some():
-                    await asyncio.sleep(0)
+                more = True
+                while more:
+                    more = await self.number_some()
             except Exception as error:
                 log.warning("calls could not be numbered", why=type(error).__name__)
                 await asyncio.sleep(2)
@@ -56,5 +57,5 @@ class Numbering:
             for row in rows:
                 counts[(row.unit_id, row.day)] += 1
                 values.append({"call": row.id, "as": f"C-{row.day.replace('-', '')}-{counts[(row.unit_id, row.day)]:05}"})
-            await db.execute(update(Call.__table__).where(Call.__table__.c.id == bindparam("call")).values(number=bindparam("as")), values)
+            await db.execute(update(Call).where(Call.id == bindparam("call")).values(number=bindparam("as")), values)
         return len(rows) == BATCH
