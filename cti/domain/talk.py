@@ -100,8 +100,9 @@ class Talk:
         return [one for one in seen.values() if one.is_real]
 
     def _move(self, leg: Leg, bridge: str, at: float | None) -> None:
-        before = self.reach(leg)
         bridges = self._floor.bridges
+        alone = not leg.pair and not leg.segments and not bridges.get(bridge)
+        before = [] if alone else self.reach(leg)
         if leg.bridge:
             mates = bridges[leg.bridge]
             mates.remove(leg)
@@ -114,7 +115,8 @@ class Talk:
                 if mate.call is not leg.call:
                     self._floor.merge(mate.call, leg.call, at)
             mates.append(leg)
-        self._settle(before + self.reach(leg), at)
+        if not alone:  # nobody was heard and nobody will be
+            self._settle(before + self.reach(leg), at)
 
     def _settle(self, affected: list[Leg], at: float | None) -> None:
         """Make the segments of these legs what their bridges say."""
