@@ -297,6 +297,7 @@ class CallBoard(Live):
         floor = self._floor
         if floor.epoch and event.epoch and floor.epoch != event.epoch:
             self._reconciler.close_all()
+            floor.forget_names()
         floor.epoch = event.epoch or floor.epoch
 
     def _link(self, event: PbxEvent, *, up: bool, why: str) -> None:

@@ -142,6 +142,11 @@ class Floor:
         while len(self._gone) > _GONE_KEPT:
             self._gone.popitem(last=False)
 
+    def forget_names(self) -> None:
+        """A new boot of the PBX uses all its names anew."""
+        self._gone.clear()
+        self._early.clear()
+
     def merge(self, one: Call, other: Call, at: float | None) -> Call:
         """Make one conversation of two; the older (of those told of) goes on and takes all the other had. Returns it."""
         into, gone = sorted((one, other), key=lambda call: (not call.told, call.started_at or 0.0, call.call_id))
