@@ -71,6 +71,16 @@ class AsteriskTree:
             args = (f"--path={self.root}/usr/lib/{_multiarch(self.root)}", *args)
         return self._peer("espeak-ng", "espeak-ng", args)
 
+    @property
+    def two_channel(self) -> bool:
+        """Whether its MixMonitor can write one file of two channels (option D, absent at least up to 20.6)."""
+        try:
+            manual = (self.share / "documentation/core-en_US.xml").read_text(errors="replace")
+        except OSError:
+            return _major(self.version) >= 22
+        about = re.search(r'<application name="MixMonitor".*?</application>', manual, re.DOTALL)
+        return about is not None and '<option name="D"' in about.group()
+
     def _peer(self, name: str, package: str, args: tuple[str, ...]) -> list[str]:
         found = shutil.which(name)
         if found is not None:

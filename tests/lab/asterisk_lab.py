@@ -62,6 +62,7 @@ def lab_plan(tree: AsteriskTree, home: Path, outside_port: int, name: str = "lab
         ),
         outgoing=OutgoingPlan(trunk="carrier", prefix="9", caller_id="02150000000"),
         own=own_plan(tree, home),
+        two_channel=tree.two_channel,
     )
 
 

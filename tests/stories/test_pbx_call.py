@@ -29,6 +29,11 @@ def strength(samples: array[int], hertz: float) -> float:
 
 def channels(recording: Path) -> tuple[array[int], array[int]]:
     """The two sides of a recording: outside, inside."""
+    if not recording.exists():  # an older Asterisk: a file for each side
+        sides = [recording.with_name(f"{recording.stem}-{side}.raw") for side in (1, 2)]
+        first, second = (array("h", side.read_bytes()) for side in sides)
+        assert abs(len(first) - len(second)) < 800
+        return first, second
     samples = array("h", recording.read_bytes())
     return samples[0::2], samples[1::2]
 

@@ -284,7 +284,12 @@ class OwnPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxPlan:
-    """One PBX as it shall be. `name` becomes part of every call's identifier, so each PBX has its own."""
+    """One PBX as it shall be. `name` becomes part of every call's identifier, so each PBX has its own.
+
+    Recordings lie in its spool folder `monitor`, 16-bit little-endian at 8 kHz without a header, named after the leg they hang on
+    (the one to the outside). `two_channel`: `<leg>.raw`, the outside as channel 1, the seats as channel 2. Without (an Asterisk
+    whose MixMonitor lacks the option D): two files of one channel, `<leg>-1.raw` and `<leg>-2.raw`, that begin together.
+    """
 
     name: str
     manager: Login
@@ -295,6 +300,7 @@ class PbxPlan:
     trunks: tuple[TrunkPlan, ...]
     outgoing: OutgoingPlan | None = None
     own: OwnPlan | None = None
+    two_channel: bool = True
 
     def __post_init__(self) -> None:
         _matched("name of the PBX", self.name, _NAME)
