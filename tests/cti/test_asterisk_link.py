@@ -112,9 +112,14 @@ async def test_a_missing_privilege_is_told_in_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commander, "NEEDED", commander.NEEDED | {"Command"})
-    async with watching(driver(asterisk_lab.ports.ami, tmp_path)) as watch:
+    needed = commander.NEEDED
+    monkeypatch.setattr(commander, "NEEDED", needed | {"Command"})
+    async with watching(driver(asterisk_lab.ports.ami, tmp_path), join=False) as watch:
+        await watch.until(lambda: watch.downs)
         assert watch.downs[0].startswith(f"The PBX's manager account {MANAGER.user} may not use Command: give it write=")
+        assert watch.joined == 0
+        monkeypatch.setattr(commander, "NEEDED", needed)  # it was given what it lacked
+        await watch.until(lambda: watch.joined == 1)
 
 
 async def test_nobody_there(tmp_path: Path) -> None:

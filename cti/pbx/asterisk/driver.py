@@ -49,6 +49,7 @@ from cti.ports import Batch, Capability, Member, PbxRefused
 
 log = structlog.get_logger(__name__)
 RING_S: Final = 30
+ASK_AGAIN_S: Final = 2.0
 _DIALABLE: Final = re.compile(r"\+?[0-9*#]{1,32}")
 _ALL: Final = (
     Capability.QUEUES
@@ -94,6 +95,8 @@ class AsteriskDriver:
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
         self._rung: deque[str] = deque(maxlen=1000)  # legs we had the PBX start
+        self._lacking = ""  # why the PBX hears us but won't do as we say
+        self._ask_again_at = 0.0
         self._closing = False
 
     @property
@@ -107,11 +110,13 @@ class AsteriskDriver:
             try:
                 hello = await self._reader.open()
                 async for batch in self._join(hello):
-                    yield batch
+                    yield await self._vouched(batch)
                 while True:
                     position, raw = await self._reader.next()
                     for batch in self._heard(position, raw):
-                        yield batch
+                        yield await self._vouched(batch)
+                    if self._lacking and time.monotonic() > self._ask_again_at:
+                        yield await self._vouched(Batch(events=[LinkUp()], position=self._tail.position))
             except (ReaderLost, OSError) as lost:
                 if self._closing:
                     return
@@ -128,18 +133,24 @@ class AsteriskDriver:
             yield self._batch(data, position, rebuilt=True)
             await asyncio.sleep(0)
         if hello.up:
-            missing = await self._privileges()
-            if missing:
-                yield Batch(events=[LinkDown(why=missing)], position=self._tail.position)
             yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._tail.position)
         elif hello.why:
             yield Batch(events=[LinkDown(why=hello.why)], position=self._tail.position)
 
-    async def _privileges(self) -> str:
+    async def _vouched(self, batch: Batch) -> Batch:
+        """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
+        if batch.rebuilt or not any(isinstance(event, LinkUp) for event in batch.events):
+            return batch
         try:
-            return await self._commands.missing_privileges()
+            self._lacking = await self._commands.missing_privileges()
         except PbxRefused as refusal:
-            return refusal.say
+            self._lacking = refusal.say
+        if not self._lacking:
+            return batch
+        self._ask_again_at = time.monotonic() + ASK_AGAIN_S
+        await self._commands.close()
+        down = [LinkDown(why=self._lacking) if isinstance(event, LinkUp) else event for event in batch.events]
+        return Batch(events=down, position=batch.position)
 
     def _heard(self, position: str, raw: bytes) -> list[Batch]:
         if raw:

@@ -64,11 +64,10 @@ class ReaderLink:
 
     async def next(self) -> tuple[str, bytes]:
         """Wait for news: the position up to which the journal has grown, or ("", bytes) that are in no journal."""
-        assert self._reader is not None
-        position = ""
+        reader, position = self._reader, ""
         while True:
-            line = await self._reader.readline()
-            if not line:
+            line = b"" if reader is None else await reader.readline()
+            if reader is None or not line:
                 raise ReaderLost("The reader of the PBX's events has ended.")
             word, _, rest = line.decode().rstrip("\n").partition(" ")
             if word == "at":
@@ -76,7 +75,7 @@ class ReaderLink:
                 if not self._more():
                     return position, b""
             elif word == "raw":
-                return "", await self._reader.readexactly(int(rest))
+                return "", await reader.readexactly(int(rest))
             elif word == "warn":
                 log.warning("the journal of the PBX's events is in trouble", folder=str(self._folder), why=rest)
                 if position:
