@@ -17,7 +17,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -280,8 +279,3 @@ def _point(link: Path, target: Path) -> None:
         link.unlink()
     if not link.is_symlink():
         link.symlink_to(target)
-
-
-def describe_ports(ports: Ports) -> Iterable[str]:
-    """One line a port, for people."""
-    return (f"{name}: {value}" for name, value in asdict(ports).items())
