@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from config.demo.asterisk_tree import AsteriskTree
 from config.demo.callers import Caller, Callers, LiveCaller
 from config.demo.sounds import tone, write_wav
 from tests.lab.asterisk_lab import peers_or_skip
-from tests.peers.need import missing
+from tests.peers.need import free_port, missing
 
 CALLER_HZ, AGENT_HZ = 440.0, 880.0
 CHROMIUM = "/usr/bin/chromium"
@@ -48,18 +47,6 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 expect.set_options(timeout=10_000)
-
-
-def free_port() -> int:
-    """A port below the ephemeral range that is free now."""
-    for port in range(18_600, 19_600):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 class House:
@@ -95,6 +82,12 @@ class House:
                 raise AssertionError(f"the demo did not start:\n{self.log()[-4000:]}")
             time.sleep(0.05)
         self.facts = json.loads(facts.read_text())
+
+    def adopt(self) -> None:
+        """Look at a demo that a test runs itself."""
+        write_wav(self.tone, tone(CALLER_HZ, 2.0))
+        write_wav(self.home / "agent.wav", tone(AGENT_HZ, 2.0))
+        self.facts = json.loads((self.home / "run" / "demo.json").read_text())
 
     def stop(self, with_signal: int = signal.SIGTERM) -> None:
         """End it."""
