@@ -234,7 +234,7 @@ class Program:
                 continue
             self.lines[row["id"]] = PbxLine(
                 unit_id=row["unit_id"], pbx_id=row["id"], name=row["name"], driver=access.make_driver(row["position"]), bus=self.bus, clock=self.clock,
-                new_id=self.new_id, members=self.seats.members, keep_position=self._keep_position,
+                new_id=self.new_id, members=self.seats.members, secrets=self.seats.secrets, keep_position=self._keep_position,
             )  # fmt: skip
             targets[row["id"]] = access.sip_ws
             if access.spool is not None:

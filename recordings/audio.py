@@ -44,9 +44,12 @@ def wav_header(data_bytes: int) -> bytes:
 
 
 def store_raw(raw: Path, target: Path) -> Stored:
-    """Write `raw` as a WAV to `target`: beside it first, flushed to the disk, then renamed. Raises NoSound, OSError."""
+    """Write `raw` as a WAV to `target`: beside it first, flushed to the disk, then renamed. Raises NoSound, OSError.
+
+    An older PBX writes two files of one side each, `<name>-1.raw` and `<name>-2.raw`; they are joined first.
+    """
     if not raw.is_file():
-        raise NoSound("the PBX wrote no file")
+        join_sides(raw)
     length = raw.stat().st_size // FRAME * FRAME
     if length == 0:
         raise NoSound("the PBX's file is empty")
@@ -66,6 +69,29 @@ def store_raw(raw: Path, target: Path) -> Stored:
         part.unlink(missing_ok=True)
         raise
     return Stored(length + 44, digest.hexdigest(), length / FRAME / RATE)
+
+
+def sides_of(raw: Path) -> tuple[Path, Path]:
+    """Where an older PBX writes the two sides of `raw`."""
+    return raw.with_name(f"{raw.stem}-1{raw.suffix}"), raw.with_name(f"{raw.stem}-2{raw.suffix}")
+
+
+def join_sides(raw: Path) -> None:
+    """Make the two-channel file out of two files of one side each. The longer one counts, the other is silent there."""
+    left, right = sides_of(raw)
+    if not (left.is_file() and right.is_file()):
+        raise NoSound("the PBX wrote no file")
+    part = raw.with_suffix(".joining")
+    with left.open("rb") as one, right.open("rb") as two, part.open("wb") as both:
+        while (a := one.read(CHUNK)) or (b := two.read(CHUNK)):
+            b = two.read(CHUNK) if a else b
+            samples = max(len(a), len(b)) // 2
+            mixed = array.array("h", bytes(samples * 4))
+            for offset, side in ((0, a), (1, b)):
+                mono = array.array("h", side[: len(side) // 2 * 2])
+                mixed[offset : 2 * len(mono) : 2] = mono
+            mixed.tofile(both)
+    part.replace(raw)
 
 
 def _pieces(header: bytes, source: BinaryIO, length: int) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ from cti.events import CallBooked
 from cti.services.books import Books
 from cti.services.lines import topic
 from cti.storage import Call, Queue
-from recordings.audio import NoSound, Stored, store_raw
+from recordings.audio import NoSound, Stored, sides_of, store_raw
 from recordings.events import RecordingStored
 from recordings.storage import Recording
 
@@ -104,7 +104,7 @@ class Capture:
                 log.error("a recording could not be stored", call_id=job.call_id, why=error.strerror)
         self._book(job, name if stored else "", stored, "" if stored else why)
         if stored and raw is not None:
-            self._books.put(_nothing, lambda: raw.unlink(missing_ok=True))
+            self._books.put(_nothing, lambda: _unlink(raw))
 
     def _book(self, job: Job, path: str, stored: Stored | None, why: str) -> None:
         row = {
@@ -121,6 +121,11 @@ class Capture:
                 await db.execute(insert(Recording).values(row))
 
         self._books.put(write, lambda: self._bus.publish(topic(event), event))
+
+
+def _unlink(raw: Path) -> None:
+    for file in (raw, *sides_of(raw)):
+        file.unlink(missing_ok=True)
 
 
 async def _nothing(_db: AsyncConnection) -> None:

@@ -140,6 +140,7 @@ class Demo:
             trunks=(TrunkPlan(name=TRUNK, matches=(TRUNK_ADDRESS,), contact=f"sip:{TRUNK_ADDRESS}:{OUTSIDE_PORT}"),),
             outgoing=OutgoingPlan(trunk=TRUNK, caller_id="057188000001"),
             own=own,
+            two_channel=self.tree.two_channel,
         )
         database = Database(self.settings.database.url)
         try:

@@ -44,6 +44,7 @@ class PbxLine:
         clock: Clock,
         new_id: Callable[[], int],
         members: Callable[[int], Sequence[Member]],
+        secrets: Callable[[int], Sequence[tuple[str, str]]] = lambda _: (),
         keep_position: Callable[[int, str, str], None] = lambda *_: None,
     ) -> None:
         self.unit_id, self.pbx_id, self.name = unit_id, pbx_id, name
@@ -53,7 +54,7 @@ class PbxLine:
         self.since: float | None = None
         self.lag_s = 0.0
         self._bus, self._clock = bus, clock
-        self._members, self._keep_position = members, keep_position
+        self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
         self._starts: dict[int, str] = {}
         self._position = ""
@@ -103,6 +104,8 @@ class PbxLine:
             try:
                 self._publish(self.board.reconcile(await self.driver.snapshot()))
                 await self.driver.set_members(self._members(self.pbx_id))
+                for extension, secret in self._secrets(self.pbx_id):
+                    await self.driver.set_phone_secret(extension, secret)
                 await self.driver.heartbeat(True)
             except PbxRefused as refusal:
                 log.warning("the PBX's state could not be read", pbx=self.name, why=refusal.say, attempt=attempt)

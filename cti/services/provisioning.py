@@ -21,6 +21,7 @@ class Surroundings:
     trunks: tuple[TrunkPlan, ...]
     outgoing: OutgoingPlan | None = None
     own: OwnPlan | None = None
+    two_channel: bool = True  # whether its MixMonitor writes both sides into one file
 
 
 async def plan_of(database: Database, pbx_id: int, around: Surroundings) -> PbxPlan:
@@ -57,4 +58,5 @@ async def plan_of(database: Database, pbx_id: int, around: Surroundings) -> PbxP
             trunks=around.trunks,
             outgoing=around.outgoing,
             own=around.own,
+            two_channel=around.two_channel,
         )  # fmt: skip

@@ -116,6 +116,10 @@ class Seats:
         """The members that the queues of a PBX should have."""
         return [m for s in self._by_user.values() if s.pbx_id == pbx_id for m in self._members_of(s)]
 
+    def secrets(self, pbx_id: int) -> list[tuple[str, str]]:
+        """The secrets that the PBX's browser phones register with now, by extension: told again when the PBX was away."""
+        return [(s.extension, s.secret) for s in self._by_user.values() if s.pbx_id == pbx_id and s.phone == "browser" and s.secret]
+
     def _members_of(self, s: Sitting) -> Iterable[Member]:
         open_for_calls = wants_calls(s.intent, s.facts)
         reason = "" if open_for_calls else (s.intent.pause_reason or s.state.value)
