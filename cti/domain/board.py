@@ -2,8 +2,8 @@
 
 It keeps every live call of one PBX and says what happened to each, once. Pure: no clock, no I/O; time is what the PBX says.
 Events may come twice, late or in another order; what is known already changes nothing, what comes too early waits for its leg.
-The rules live beside it: waits and offers in `queueing`, who hears whom in `talk`, transfers in `passing`, the finished call
-in `closing`, a look at the PBX after a gap in `reconcile`; what screens ask of it is in `live`.
+The rules live beside it: legs come and go in `legs`, lines in `waits`, ringing seats in `offers`, who hears whom in `talk`,
+transfers in `passing`, the finished call in `closing`, a look at the PBX after a gap in `reconcile`; `live` answers screens.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cti.domain.call import Call
-from cti.domain.closing import fact_of
 from cti.domain.floor import Floor
-from cti.domain.leg import Leg, LegTrigger
+from cti.domain.leg import Leg
+from cti.domain.legs import Legs
 from cti.domain.live import Live
+from cti.domain.offers import Offers
 from cti.domain.passing import Passing
-from cti.domain.queueing import Queueing
 from cti.domain.reconcile import Reconciler
 from cti.domain.talk import Talk
+from cti.domain.waits import Waits
 from cti.events import (
-    CallEnded,
     DomainEvent,
     PbxLinkChanged,
     PhoneLost,
     PhoneRegistered,
     RecordingBegan,
-    SeatLeftCall,
 )
 from cti.pbx_events import (
     Booted,
@@ -76,36 +74,38 @@ class CallBoard(Live):
     ) -> None:
         floor = Floor(unit_id, pbx_id, epoch, new_id, recall)
         super().__init__(floor)
-        self._queueing = Queueing(floor)
+        self._waits = Waits(floor)
+        self._offers = Offers(floor, self._waits)
         self._passing = Passing(floor)
-        self._talk = self._passing.talk = Talk(floor, self._queueing.seat_talks, self._passing.returned)
-        self._reconciler = Reconciler(floor, self.apply_one, self.leg_over, self._queueing)
+        self._talk = self._passing.talk = Talk(floor, self._offers.seat_talks, self._passing.returned)
+        self._legs = Legs(floor, self._waits, self._offers, self._talk, self.apply_one)
+        self._reconciler = Reconciler(floor, self.apply_one, self._legs.over, self._waits, self._offers)
         # Events of one leg: the leg they speak of is looked up, or the event waits for it.
         self._of_leg: dict[type[PbxEvent], Callable[[Leg, Any], None]] = {
-            LegNamed: self._named,
-            LegDialed: self._dialed,
-            LegRinging: self._ringing,
-            LegAnswered: self._answered,
-            LegJoined: self._joined,
+            LegNamed: self._legs.named,
+            LegDialed: self._legs.dialed,
+            LegRinging: self._legs.ringing,
+            LegAnswered: self._legs.answered,
+            LegJoined: self._legs.joined,
             LegParted: self._talk.parted,
             LegHeld: self._talk.held,
             LegResumed: self._talk.resumed,
             LegsPaired: self._talk.paired,
-            LegHungUpBy: self._hung_up,
-            LegEnded: self._leg_ended,
+            LegHungUpBy: self._legs.hung_up,
+            LegEnded: self._legs.ended,
             LegListens: self._listens,
             CallMerged: self._merged,
-            QueueJoined: self._queueing.joined,
-            QueueAbandoned: self._queueing.abandoned,
-            QueueLeft: self._queueing.left,
-            OfferStarted: self._queueing.offered,
-            OfferAnswered: self._queueing.answered,
-            OfferMissed: self._queueing.missed,
+            QueueJoined: self._waits.joined,
+            QueueAbandoned: self._waits.abandoned,
+            QueueLeft: self._waits.left,
+            OfferStarted: self._offers.offered,
+            OfferAnswered: self._offers.answered,
+            OfferMissed: self._offers.missed,
             RecordingStarted: self._recorded,
             Noted: self._noted,
         }
         self._of_pbx: dict[type[PbxEvent], Callable[[Any], None]] = {
-            LegStarted: self._leg_started,
+            LegStarted: self._legs.started,
             Transferred: self._transferred,
             Booted: self._booted,
             LinkUp: lambda event: self._link(event, up=True, why=""),
@@ -160,109 +160,6 @@ class CallBoard(Live):
         of_pbx = self._of_pbx.get(type(event))
         if of_pbx is not None:
             of_pbx(event)
-
-    # ----------------------------------------------------------------------------------------------------------- legs
-
-    def _leg_started(self, event: LegStarted) -> None:
-        floor = self._floor
-        known = floor.legs.get(event.leg)
-        if known is not None:
-            known.dialed = known.dialed or event.dialed
-            return
-        if floor.is_gone(event.leg):
-            return
-        call = floor.call_for(event.call, event.leg, event.at)
-        leg = Leg(floor.new_id(), event.leg, call, event.endpoint, event.number, event.name, event.dialed, event.inward, event.at)
-        floor.place(leg)
-        if call.started_at is None or (event.at is not None and event.at < call.started_at):
-            call.started_at = event.at
-        self._queueing.attach(leg)
-        for early in floor.early(event.leg):
-            self.apply_one(early)
-        self._tell_when_clear(call, event)
-
-    def _tell_when_clear(self, call: Call, event: PbxEvent) -> None:
-        """A call is told as soon as its direction is sure; the PBX may name its later legs before the first."""
-        if call.told:
-            return
-        head = call.head
-        numbered = head is not None and (head.is_seat or head.inward or head.number)
-        if numbered and call.pbx_call in self._floor.legs and call.decide_direction() is not None:
-            self._floor.tell_start(call, event.at)
-
-    def _named(self, leg: Leg, event: LegNamed) -> None:
-        leg.number, leg.name = event.number, event.name
-
-    def _dialed(self, leg: Leg, event: LegDialed) -> None:
-        if leg.dialed_by is None:
-            leg.dialed_by = event.by
-            if not leg.inward and not leg.is_seat and event.dialed:
-                leg.number = event.dialed
-            self._tell_when_clear(leg.call, event)
-        self._queueing.rung(leg, event.at)
-
-    def _ringing(self, leg: Leg, event: LegRinging) -> None:
-        if leg.rang_at is None:
-            leg.rang_at = event.at
-        if leg.move(LegTrigger.RANG):
-            self._queueing.rung(leg, event.at)
-
-    def _answered(self, leg: Leg, event: LegAnswered) -> None:
-        if leg.answered_at is None:
-            leg.answered_at = event.at
-        if leg.move(LegTrigger.ANSWERED):
-            self._queueing.direct_answered(leg, event.at)
-
-    def _joined(self, leg: Leg, event: LegJoined) -> None:
-        self._queueing.life_after(leg, event.at)
-        self._talk.joined(leg, event)
-
-    def _hung_up(self, leg: Leg, _event: LegHungUpBy) -> None:
-        if leg.alive and not any(segment.other(leg).hung_up for segment in leg.segments):
-            leg.hung_up = True
-
-    def _leg_ended(self, leg: Leg, event: LegEnded) -> None:
-        self.leg_over(leg, event.at, event.cause)
-
-    def leg_over(self, leg: Leg, at: float | None, cause: int | None) -> None:
-        """The leg is gone. `at` and `cause` are None where nobody saw it go."""
-        if not leg.alive:
-            return
-        leg.cause, leg.ended_at = cause, at
-        self._talk.ended(leg, at)
-        leg.move(LegTrigger.ENDED)
-        self._queueing.leg_ended(leg, at)
-        if leg.is_seat:
-            self._floor.unseat(leg)
-            self._seat_left(leg, at)
-        if not any(other.alive for other in leg.call.legs):
-            self._finish(leg.call, at)
-
-    def _seat_left(self, leg: Leg, at: float | None) -> None:
-        mine = [other for other in leg.call.legs if other.extension == leg.extension]
-        if any(other.alive for other in mine) or not any(other.inward or other.answered_at for other in mine):
-            return
-        talked = any(other.talked for other in mine)
-        heard = [segment.other(leg) for segment in leg.call.segments if leg in (segment.a, segment.b)]
-        by_other = bool(heard) and heard[-1].hung_up
-        self._floor.tell(
-            leg.call,
-            SeatLeftCall,
-            at,
-            extension=leg.extension,
-            queue=leg.offer.queue if leg.offer is not None else "",
-            talked=talked,
-            hung_up_by_seat=True if leg.hung_up else False if by_other else None,
-        )
-
-    def _finish(self, call: Call, at: float | None, *, unobserved: bool = False) -> None:
-        floor = self._floor
-        floor.forget(call)
-        if call.head is None:
-            return  # the PBX talked to itself
-        unseen = unobserved or any(leg.cause is None for leg in call.legs)
-        fact = fact_of(call, unit_id=floor.unit_id, pbx_id=floor.pbx_id, epoch=floor.epoch, ended_at=at, unobserved=unseen)
-        floor.tell(call, CallEnded, at, fact=fact)
 
     # ---------------------------------------------------------------------------------------------------- whole calls
 

@@ -36,6 +36,7 @@ VOICEMAIL_NOTE: Final = "Voicemail"
 
 def settle_waits(call: Call) -> None:
     """Give every wait and offer its last word, now that it is known what the caller's leg did afterwards."""
+    _gather_offers(call)
     for entry in call.entries:
         leg, gap = entry.leg, span(entry.left_at, entry.leg.ended_at)
         if entry.outcome is None:
@@ -52,6 +53,18 @@ def settle_waits(call: Call) -> None:
     for offer in call.offers:
         if offer.result is None:
             offer.result = OfferResult.CALLER_LEFT
+
+
+def _gather_offers(call: Call) -> None:
+    """Put the offers that were told before their wait to that wait."""
+    for offer in call.offers:
+        if offer.queue and offer.entry is None:
+            waits = [entry for entry in call.entries if entry.queue == offer.queue and entry.leg is offer.asked_by]
+            if waits:
+                offer.entry = waits[-1]
+                waits[-1].offers.append(offer)
+    for entry in call.entries:
+        entry.offers.sort(key=lambda offer: offer.started_at or 0.0)
 
 
 def outcome_of(call: Call) -> Outcome:

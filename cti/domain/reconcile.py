@@ -12,7 +12,8 @@ from typing import Final
 from cti.domain.call import Entry
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
-from cti.domain.queueing import Queueing
+from cti.domain.offers import Offers
+from cti.domain.waits import Waits
 from cti.events import EntryOutcome
 from cti.pbx_events import (
     Booted,
@@ -41,12 +42,14 @@ class Reconciler:
         floor: Floor,
         apply: Callable[[PbxEvent], None],
         leg_over: Callable[[Leg, float | None, int | None], None],
-        queueing: Queueing,
+        waits: Waits,
+        offers: Offers,
     ) -> None:
         self._floor = floor
         self._apply = apply
         self._leg_over = leg_over
-        self._queueing = queueing
+        self._waits = waits
+        self._offers = offers
 
     def agree(self, snapshot: Snapshot) -> None:
         """Take the snapshot for the truth."""
@@ -126,7 +129,7 @@ class Reconciler:
         """A seat found ringing while its call waits is rung by the queue."""
         entry = leg.call.waiting
         if entry is not None and leg.offer is None:
-            self._queueing.offered(
+            self._offers.offered(
                 entry.leg,
                 OfferStarted(leg=entry.leg.pbx_leg, offer_leg=leg.pbx_leg, queue=entry.queue, extension=leg.extension, at=at),
             )
@@ -141,7 +144,7 @@ class Reconciler:
             entry = leg.entry
             if entry is None or entry.queue != now.queue or not entry.waiting:
                 joined_at = None if snapshot.at is None else snapshot.at - now.wait_s
-                entry = self._queueing.open(leg, now.queue, now.position, joined_at, snapshot.at)
+                entry = self._waits.open(leg, now.queue, now.position, joined_at, snapshot.at)
             entry.position = now.position
 
     def _settle_waits(self, snapshot: Snapshot) -> None:
@@ -149,7 +152,7 @@ class Reconciler:
         lines = [entry for line in self._floor.waits.values() for entry in line.values()]
         for entry in lines:
             if (entry.leg.pbx_leg, entry.queue) not in still and entry.leg.missing_since is None and entry.outcome is None:
-                self._queueing.finish(entry, self._how_it_ended(entry), snapshot.at)
+                self._waits.finish(entry, self._how_it_ended(entry), snapshot.at)
 
     def _how_it_ended(self, entry: Entry) -> EntryOutcome:
         talks = any(segment.other(entry.leg).is_seat for segment in entry.leg.segments)

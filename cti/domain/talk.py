@@ -229,7 +229,7 @@ def _left_alone(segment: Segment) -> Leg:
 def _queue_of(seat: Leg, party: Leg) -> str:
     """The queue that brought this party to this seat, "" if none did."""
     offer = seat.offer
-    return offer.queue if offer is not None and offer.entry is not None and offer.entry.leg is party else ""
+    return offer.queue if offer is not None and offer.asked_by is party else ""
 
 
 def _count_hold(segment: Segment, at: float | None) -> None:

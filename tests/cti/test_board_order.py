@@ -69,7 +69,7 @@ def test_told_twice(name: str) -> None:
 
 
 @given(st.sampled_from(NAMES), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_much_at_once(name: str, data: st.DataObject) -> None:
     heard = list(EVENTS[name])
     if len(heard) < 2:

@@ -1,0 +1,138 @@
+"""Legs come, ring, are answered and go; with the last of them the call is finished.
+
+The first and last word on a call are said here. What a leg's coming and going means for lines, offers and talk is asked of those
+who keep them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cti.domain.call import Call
+from cti.domain.closing import fact_of
+from cti.domain.floor import Floor
+from cti.domain.leg import Leg, LegTrigger
+from cti.domain.offers import Offers
+from cti.domain.talk import Talk
+from cti.domain.waits import Waits
+from cti.events import CallEnded, SeatLeftCall
+from cti.pbx_events import (
+    LegAnswered,
+    LegDialed,
+    LegEnded,
+    LegHungUpBy,
+    LegJoined,
+    LegNamed,
+    LegRinging,
+    LegStarted,
+    PbxEvent,
+)
+
+
+class Legs:
+    """Keeps the legs of a floor. `apply` is how an event put aside for a leg is played once the leg is known."""
+
+    def __init__(self, floor: Floor, waits: Waits, offers: Offers, talk: Talk, apply: Callable[[PbxEvent], None]) -> None:
+        self._floor, self._waits, self._offers, self._talk, self._apply = floor, waits, offers, talk, apply
+
+    def started(self, event: LegStarted) -> None:
+        floor = self._floor
+        known = floor.legs.get(event.leg)
+        if known is not None:
+            known.dialed = known.dialed or event.dialed
+            return
+        if floor.is_gone(event.leg):
+            return
+        call = floor.call_for(event.call, event.leg, event.at)
+        leg = Leg(floor.new_id(), event.leg, call, event.endpoint, event.number, event.name, event.dialed, event.inward, event.at)
+        floor.place(leg)
+        if call.started_at is None or (event.at is not None and event.at < call.started_at):
+            call.started_at = event.at
+        self._offers.attach(leg)
+        for early in floor.early(event.leg):
+            self._apply(early)
+        self._tell_when_clear(call, event)
+
+    def _tell_when_clear(self, call: Call, event: PbxEvent) -> None:
+        """A call is told as soon as its direction is sure; the PBX may name its later legs before the first."""
+        if call.told:
+            return
+        head = call.head
+        numbered = head is not None and (head.is_seat or head.inward or head.number)
+        if numbered and call.pbx_call in self._floor.legs and call.decide_direction() is not None:
+            self._floor.tell_start(call, event.at)
+
+    def named(self, leg: Leg, event: LegNamed) -> None:
+        leg.number, leg.name = event.number, event.name
+
+    def dialed(self, leg: Leg, event: LegDialed) -> None:
+        if leg.dialed_by is None:
+            leg.dialed_by = event.by
+            if not leg.inward and not leg.is_seat and event.dialed:
+                leg.number = event.dialed
+            self._tell_when_clear(leg.call, event)
+        self._offers.rung(leg, event.at)
+
+    def ringing(self, leg: Leg, event: LegRinging) -> None:
+        if leg.rang_at is None:
+            leg.rang_at = event.at
+        if leg.move(LegTrigger.RANG):
+            self._offers.rung(leg, event.at)
+
+    def answered(self, leg: Leg, event: LegAnswered) -> None:
+        if leg.answered_at is None:
+            leg.answered_at = event.at
+        if leg.move(LegTrigger.ANSWERED):
+            self._offers.direct_answered(leg, event.at)
+
+    def joined(self, leg: Leg, event: LegJoined) -> None:
+        self._waits.life_after(leg, event.at)
+        self._talk.joined(leg, event)
+
+    def hung_up(self, leg: Leg, _event: LegHungUpBy) -> None:
+        if leg.alive and not any(segment.other(leg).hung_up for segment in leg.segments):
+            leg.hung_up = True
+
+    def ended(self, leg: Leg, event: LegEnded) -> None:
+        self.over(leg, event.at, event.cause)
+
+    def over(self, leg: Leg, at: float | None, cause: int | None) -> None:
+        """The leg is gone. `at` and `cause` are None where nobody saw it go."""
+        if not leg.alive:
+            return
+        leg.cause, leg.ended_at = cause, at
+        self._talk.ended(leg, at)
+        leg.move(LegTrigger.ENDED)
+        self._waits.leg_ended(leg, at)
+        self._offers.leg_ended(leg, at)
+        if leg.is_seat:
+            self._floor.unseat(leg)
+            self._seat_left(leg, at)
+        if not any(other.alive for other in leg.call.legs):
+            self._finish(leg.call, at)
+
+    def _seat_left(self, leg: Leg, at: float | None) -> None:
+        mine = [other for other in leg.call.legs if other.extension == leg.extension]
+        if any(other.alive for other in mine) or not any(other.inward or other.answered_at for other in mine):
+            return
+        talked = any(other.talked for other in mine)
+        heard = [segment.other(leg) for segment in leg.call.segments if leg in (segment.a, segment.b)]
+        by_other = bool(heard) and heard[-1].hung_up
+        self._floor.tell(
+            leg.call,
+            SeatLeftCall,
+            at,
+            extension=leg.extension,
+            queue=leg.offer.queue if leg.offer is not None else "",
+            talked=talked,
+            hung_up_by_seat=True if leg.hung_up else False if by_other else None,
+        )
+
+    def _finish(self, call: Call, at: float | None, *, unobserved: bool = False) -> None:
+        floor = self._floor
+        floor.forget(call)
+        if call.head is None:
+            return  # the PBX talked to itself
+        unseen = unobserved or any(leg.cause is None for leg in call.legs)
+        fact = fact_of(call, unit_id=floor.unit_id, pbx_id=floor.pbx_id, epoch=floor.epoch, ended_at=at, unobserved=unseen)
+        floor.tell(call, CallEnded, at, fact=fact)

@@ -1,0 +1,110 @@
+"""Waits: who waits in which line, since when, and how each wait ended.
+
+Knows nothing of bridges and of seats that ring. A wait's end is told as soon as it can be; the finished call's facts have the last
+word, since a PBX says "abandoned" of a time-out too and only what the caller's leg does next tells the two apart.
+"""
+
+from __future__ import annotations
+
+from cti.domain.call import Entry, span
+from cti.domain.floor import Floor
+from cti.domain.leg import Leg
+from cti.events import CallLeftQueue, CallQueued, EntryOutcome
+from cti.pbx_events import QueueAbandoned, QueueJoined, QueueLeft
+
+
+class Waits:
+    """Keeps the waits of a floor."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    def joined(self, leg: Leg, event: QueueJoined) -> None:
+        for entry in leg.call.entries:
+            if entry.leg is leg and entry.queue == event.queue and (entry.waiting or _same(entry.joined_at, event.at)):
+                return
+        self.open(leg, event.queue, event.position, event.at, event.at)
+
+    def open(self, leg: Leg, queue: str, position: int, joined_at: float | None, at: float | None) -> Entry:
+        """Let a leg wait. A wait that ended before without an answer flowed over into this one."""
+        for before in leg.call.entries:
+            if before.leg is leg and before.outcome in (EntryOutcome.TIMED_OUT, EntryOutcome.LEFT_BY_KEY):
+                before.outcome = EntryOutcome.OVERFLOWED
+        entry = Entry(self._floor.new_id(), leg.call, leg, queue, position, joined_at)
+        leg.entry = entry
+        leg.call.entries.append(entry)
+        self._floor.waits.setdefault(queue, {})[entry.entry_id] = entry
+        self._floor.tell(leg.call, CallQueued, at, entry_id=entry.entry_id, queue=queue, position=position)
+        return entry
+
+    def abandoned(self, leg: Leg, event: QueueAbandoned) -> None:
+        entry = self.entry(leg, event.queue)
+        if entry is None:
+            return
+        entry.abandoned = True
+        if entry.left and entry.outcome is None:
+            self.finish(entry, self._why_left(entry), event.at)
+
+    def left(self, leg: Leg, event: QueueLeft) -> None:
+        entry = self.entry(leg, event.queue)
+        if entry is None or entry.left:
+            return
+        entry.left, entry.left_at = True, event.at
+        self._unlist(entry)
+        if entry.abandoned or leg.hung_up:
+            self.finish(entry, self._why_left(entry), event.at)
+
+    def leg_ended(self, leg: Leg, at: float | None) -> None:
+        """Whoever waits no more because it is gone has abandoned, unless it was let out before."""
+        for entry in leg.call.entries:
+            if entry.leg is leg and entry.outcome is None:
+                let_out = entry.left and not entry.abandoned and not leg.hung_up
+                self.finish(entry, EntryOutcome.LEFT_BY_KEY if let_out else EntryOutcome.ABANDONED, at)
+
+    def answered(self, leg: Leg, queue: str, at: float | None) -> None:
+        """A seat took the waiting party; what was believed of the wait's end before is put right."""
+        for entry in reversed(leg.call.entries):
+            if entry.leg is leg and entry.queue == queue:
+                if entry.outcome is None:
+                    self.finish(entry, EntryOutcome.ANSWERED, at)
+                elif entry.outcome in (EntryOutcome.LEFT_BY_KEY, EntryOutcome.TIMED_OUT):
+                    entry.outcome = EntryOutcome.ANSWERED
+                return
+
+    def life_after(self, leg: Leg, at: float | None) -> None:
+        """The leg goes on after it left the line without a word why: it was let out by a key."""
+        entry = leg.entry
+        if entry is not None and entry.left and entry.outcome is None:
+            self.finish(entry, EntryOutcome.LEFT_BY_KEY, at)
+
+    def _why_left(self, entry: Entry) -> EntryOutcome:
+        gone = entry.leg.hung_up or not entry.leg.alive
+        return EntryOutcome.ABANDONED if gone else EntryOutcome.TIMED_OUT
+
+    def entry(self, leg: Leg, queue: str) -> Entry | None:
+        """The latest wait of a leg in a queue, if its end is not known yet."""
+        for entry in reversed(leg.call.entries):
+            if entry.leg is leg and entry.queue == queue:
+                return None if entry.outcome is not None else entry
+        return None
+
+    def finish(self, entry: Entry, outcome: EntryOutcome, at: float | None) -> None:
+        """The wait is over."""
+        entry.outcome = outcome
+        entry.left = True
+        if entry.left_at is None:
+            entry.left_at = at
+        if entry.leg.entry is entry:
+            entry.leg.entry = None
+        self._unlist(entry)
+        wait_s = span(entry.joined_at, entry.left_at)
+        self._floor.tell(entry.call, CallLeftQueue, at, entry_id=entry.entry_id, queue=entry.queue, outcome=outcome, wait_s=wait_s)
+
+    def _unlist(self, entry: Entry) -> None:
+        line = self._floor.waits.get(entry.queue)
+        if line is not None and line.pop(entry.entry_id, None) is not None and not line:
+            del self._floor.waits[entry.queue]
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one is not None and one == other
