@@ -1,7 +1,8 @@
 """The desk feed: what one agent's screen shows, kept as rows from what happened. No I/O: it listens to the bus and changes feeds.
 
 A ringing call is told the moment the caller's customers are known, or 50 ms after the ring began, whichever is first; the card
-follows. A person sees only what their rights allow: the rows are made with their eyes.
+follows. A person sees only what their rights allow: the rows are made with their eyes. How many wait in a queue is told to the desks of
+its agents now and then and a few at a time, since in a large centre it changes more often than anybody can look.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.feed import Feed, FeedAddress
 from crm_core.kernel.feeds import Feeds
+from crm_core.kernel.gather import Gather
 from crm_core.matches import Match
 from crm_core.places import Places
 from cti.events import (
@@ -38,6 +40,8 @@ from cti.pbx_events import OfferResult
 from cti.services.seats import Seats
 
 POP_DEADLINE_S = 0.05
+QUEUES_S = 0.25
+DESKS_AT_ONCE, BREATH_S = 16, 0.01
 TABLES = ("seat", "calls", "queues", "day")
 
 
@@ -70,6 +74,10 @@ class Desks:
         self._feeds, self._seats, self._links, self._clock, self._places = feeds, seats, links, clock, places
         self._principal, self._titles, self._pbx_up, self._waiting = principal, titles, pbx_up, waiting
         self._calls: dict[int, dict[int, OnDesk]] = {}
+        self._desks_of: dict[int, set[int]] = {}
+        self._queues: Gather[tuple[int, str]] = Gather(self._tell_followers, wait_s=QUEUES_S, at_once=1000, breath_s=QUEUES_S)
+        self._desks: Gather[tuple[int, int]] = Gather(self._tell_queues, wait_s=0, at_once=DESKS_AT_ONCE, breath_s=BREATH_S)
+        feeds.on_first(self._followed)
         bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
         bus.subscribe("unit.*.pbx.*.call", self._call)
 
@@ -91,12 +99,22 @@ class Desks:
         s = self._seats.of_user(user_id)
         return [("queues", name, self._waiting(unit_id, name)) for name, _ in s.queues] if s is not None else []
 
-    def _queue(self, event: CallQueued | CallLeftQueue) -> None:
-        row: dict[str, Any] | None = None
-        for s in self._seats.all(event.unit_id):
-            if any(name == event.queue for name, _ in s.queues):
-                row = row or self._waiting(event.unit_id, event.queue)
-                self.feed(event.unit_id, s.user_id).change(event.WIRE, [("queues", event.queue, row)])
+    def _tell_followers(self, queues: list[tuple[int, str]]) -> None:
+        for unit_id in {unit_id for unit_id, _ in queues}:
+            changed = {name for unit, name in queues if unit == unit_id}
+            for s in self._seats.all(unit_id):
+                feed = self._feeds.find(self.address(unit_id, s.user_id))
+                if feed is not None and (feed.joined or feed.mirror) and any(name in changed for name, _ in s.queues):
+                    self._desks.add([(unit_id, s.user_id)])
+
+    def _tell_queues(self, desks: list[tuple[int, int]]) -> None:
+        for unit_id, user_id in desks:
+            self.feed(unit_id, user_id).change("queues.changed", self._queue_rows(unit_id, user_id))
+
+    def _followed(self, address: FeedAddress) -> None:
+        """Somebody opens a desk that nobody looked at: its queues may have changed meanwhile."""
+        if address.name == "desk":
+            self._tell_queues([(address.unit_id, int(address.key))])
 
     # ---------------------------------------------------------------------------------------------------------------- seat
 
@@ -110,8 +128,11 @@ class Desks:
             gone = [call_id for call_id in mine if call_id != event.call_id]
             drop = [("calls", str(call_id)) for call_id in gone]
             for call_id in gone:
-                self._forget(mine, call_id)
-        put = [("seat", "me", self._seat_row(event.user_id)), *self._queue_rows(event.unit_id, event.user_id)]
+                self._forget(event.user_id, call_id)
+        put = [("seat", "me", self._seat_row(event.user_id))]
+        sitting, drawn = self._seats.of_user(event.user_id), feed.keys("queues")
+        if sitting is not None and any(name not in drawn for name, _ in sitting.queues):
+            put += self._queue_rows(event.unit_id, event.user_id)
         held = mine.get(event.call_id) if event.call_id is not None else None
         if held is not None and held.told and event.state == "wrap_up":
             held.row["phase"] = "wrap_up"
@@ -155,7 +176,7 @@ class Desks:
             case CallLinked():
                 self._linked(event)
             case CallQueued() | CallLeftQueue():
-                self._queue(event)
+                self._queues.add([(event.unit_id, event.queue)])
 
     def _person(self, event: CallEvent, extension: str) -> Principal | None:
         s = self._seats.at(event.pbx_id, extension)
@@ -171,7 +192,7 @@ class Desks:
             "place": "", "carrier": "", "name": event.caller_name, "queue": event.queue, "queue_title": self._titles(event.pbx_id, event.queue),
             "waited_s": event.waited_s, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None, "ended_at": None, "notes": "",
         }  # fmt: skip
-        held = self._calls.setdefault(person.user_id, {})[event.call_id] = OnDesk(row)
+        held = self._lay(person.user_id, event.call_id, row)
         known = self._links.known.get(event.call_id)
         if known is not None:
             self._add_caller(person, row, known)
@@ -195,12 +216,9 @@ class Desks:
             row["customer_id"] = next(iter(customers)) if len(customers) == 1 else ""
 
     def _known(self, event: CallerKnown) -> None:
-        for user_id, calls in self._calls.items():
-            if event.call_id in calls:
-                person = self._principal(user_id)
-                if person is not None:
-                    self._add_caller(person, calls[event.call_id].row, event)
-                    self._tell("call.offered" if not calls[event.call_id].told else event.WIRE, person, event.call_id)
+        for person, held in self._with_call(event.call_id):
+            self._add_caller(person, held.row, event)
+            self._tell("call.offered" if not held.told else event.WIRE, person, event.call_id)
 
     def _tell(self, wire: str, person: Principal, call_id: int) -> None:
         held = self._calls.get(person.user_id, {}).get(call_id)
@@ -216,10 +234,10 @@ class Desks:
         person = self._person(event, extension)
         if person is None:
             return
-        mine = self._calls.setdefault(person.user_id, {})
-        if event.call_id not in mine:
-            mine[event.call_id] = OnDesk(self._row_of_talk(person, event, extension))
-        row = mine[event.call_id].row
+        held = self._calls.get(person.user_id, {}).get(event.call_id)
+        if held is None:
+            held = self._lay(person.user_id, event.call_id, self._row_of_talk(person, event, extension))
+        row = held.row
         row["phase"], row["since"] = phase, _ms(event.at or self._clock.now())
         if phase == "talking" and row["answered_at"] is None:
             row["answered_at"] = row["since"]
@@ -254,20 +272,33 @@ class Desks:
             return
         mine = self._calls.get(person.user_id, {})
         if event.call_id in mine and mine[event.call_id].row["phase"] != "wrap_up":
-            self._forget(mine, event.call_id)
+            self._forget(person.user_id, event.call_id)
             self.feed(person.unit_id, person.user_id).change(event.WIRE, [], [("calls", str(event.call_id))])
 
-    def _forget(self, mine: dict[int, OnDesk], call_id: int) -> None:
-        held = mine.pop(call_id)
+    def _lay(self, user_id: int, call_id: int, row: dict[str, Any]) -> OnDesk:
+        """Put a call on somebody's desk."""
+        held = self._calls.setdefault(user_id, {})[call_id] = OnDesk(row)
+        self._desks_of.setdefault(call_id, set()).add(user_id)
+        return held
+
+    def _forget(self, user_id: int, call_id: int) -> None:
+        held = self._calls[user_id].pop(call_id)
         if held.timer is not None:
             held.timer.cancel()
+        with_it = self._desks_of.get(call_id, set())
+        with_it.discard(user_id)
+        if not with_it:
+            self._desks_of.pop(call_id, None)
+
+    def _with_call(self, call_id: int) -> list[tuple[Principal, OnDesk]]:
+        """Everybody who has the call on their desk."""
+        people = ((self._principal(user_id), self._calls[user_id][call_id]) for user_id in self._desks_of.get(call_id, ()))
+        return [(person, held) for person, held in people if person is not None]
 
     def _linked(self, event: CallLinked) -> None:
-        for user_id, calls in self._calls.items():
-            person = self._principal(user_id)
-            if event.call_id in calls and person is not None:
-                calls[event.call_id].row["customer_id"] = str(event.customer_id)
-                self._tell(event.WIRE, person, event.call_id)
+        for person, held in self._with_call(event.call_id):
+            held.row["customer_id"] = str(event.customer_id)
+            self._tell(event.WIRE, person, event.call_id)
 
     def note(self, person: Principal, call_id: int, text: str) -> None:
         """The agent's notes were saved: their other tabs see them."""

@@ -1,22 +1,27 @@
 """The floor feed: every seat and queue of a unit as rows, kept from what happened. No I/O: it listens to the bus and changes feeds.
 
 Numbers are masked in here for everybody: a board hangs on walls. The call's own page shows a number whole to those who may see it.
+What changes is gathered for GATHER_S and told in slices: on a large floor something changes every millisecond, and eyes are slow.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.feed import Feed, FeedAddress
 from crm_core.kernel.feeds import Feeds
+from crm_core.kernel.gather import Gather
 from crm_core.numbers import mask
 from cti.events import CallAnswered, CallerKnown, CallLeftQueue, CallOffered, CallQueued, CallStarted, PbxLinkChanged, SeatChanged
-from cti.services.seats import Seats, Sitting
+from cti.services.seats import Seats
 
 TABLES = ("seats", "queues", "figures", "health")
 BUSY = ("ringing", "talking", "held", "wrap_up")
+GROUPS = {"ready": "ready", **dict.fromkeys(BUSY, "busy"), "paused": "paused", "unreachable": "paused"}
+GATHER_S, AT_ONCE, BREATH_S = 0.2, 48, 0.005
 Person = dict[str, Any]
 
 
@@ -40,6 +45,9 @@ class Floors:
         self._queue_of: dict[int, str] = {}
         self._agents: dict[int, dict[int, dict[str, Any]]] = {}
         self._figures: dict[int, dict[str, dict[str, Any]]] = {}
+        self._group_of: dict[int, tuple[int, tuple[str, ...], str]] = {}
+        self._there: dict[tuple[int, str], Counter[str]] = {}
+        self._due: Gather[tuple[int, str, str]] = Gather(self._tell, wait_s=GATHER_S, at_once=AT_ONCE, breath_s=BREATH_S)
         bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
         bus.subscribe("unit.*.pbx.*.call", self._call)
         bus.subscribe("unit.*.pbx.*.pbx.link", self._link)
@@ -59,12 +67,32 @@ class Floors:
         if not isinstance(event, SeatChanged):
             return
         sitting = self._seats.of_user(event.user_id)
-        names = [name for name, _ in sitting.queues] if sitting else []
-        self.feed(event.unit_id).change(
-            event.WIRE,
-            [("seats", str(event.user_id), self._seat_row(event.unit_id, event.user_id))]
-            + [("queues", name, self._queue_row(event.unit_id, name)) for name in names],
-        )
+        names = tuple(name for name, _ in sitting.queues) if sitting else ()
+        moved = self._regroup(event, names)
+        self._due.add([(event.unit_id, "seats", str(event.user_id)), *((event.unit_id, "queues", name) for name in moved)])
+
+    def _regroup(self, event: SeatChanged, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Count the seat where it belongs now; the queues whose counts changed."""
+        now = (event.unit_id, names, GROUPS.get(event.state, ""))
+        before = self._group_of.get(event.user_id)
+        if before == now:
+            return ()
+        for unit_id, queues, group, step in ((*before, -1), (*now, 1)) if before is not None else ((*now, 1),):
+            for name in queues:
+                self._there.setdefault((unit_id, name), Counter())[group] += step
+        self._group_of[event.user_id] = now
+        return tuple({*names, *(before[1] if before is not None else ())})
+
+    def _tell(self, keys: list[tuple[int, str, str]]) -> None:
+        for unit_id in {key[0] for key in keys}:
+            people = self._people(unit_id)
+            seats = [
+                ("seats", key, self._seat_row(unit_id, int(key)))
+                for u, t, key in keys
+                if u == unit_id and t == "seats" and int(key) in people
+            ]
+            queues = [("queues", key, self._queue_row(unit_id, key)) for u, t, key in keys if u == unit_id and t == "queues"]
+            self.feed(unit_id).change("floor.changed", [*seats, *queues])
 
     def _seat_row(self, unit_id: int, user_id: int) -> dict[str, Any]:
         person = self._people(unit_id)[user_id]
@@ -105,10 +133,10 @@ class Floors:
                 self._queue_of[event.call_id] = event.queue
                 entry = {"call_id": str(event.call_id), "since": _ms(event.at), "position": event.position}
                 self._waiting.setdefault((event.unit_id, event.queue), {})[event.call_id] = entry
-                self._tell_queue(event.WIRE, event.unit_id, event.queue)
+                self._due.add([(event.unit_id, "queues", event.queue)])
             case CallLeftQueue():
                 self._waiting.get((event.unit_id, event.queue), {}).pop(event.call_id, None)
-                self._tell_queue(event.WIRE, event.unit_id, event.queue)
+                self._due.add([(event.unit_id, "queues", event.queue)])
             case CallOffered() | CallAnswered() if event.queue:
                 self._queue_of[event.call_id] = event.queue
 
@@ -119,7 +147,7 @@ class Floors:
         seen["name"] = next(iter(names)) if len(names) == 1 else ""
         queue = self._queue_of.get(event.call_id)
         if queue and event.call_id in self._waiting.get((event.unit_id, queue), {}):
-            self._tell_queue(event.WIRE, event.unit_id, queue)
+            self._due.add([(event.unit_id, "queues", queue)])
 
     def forget_call(self, call_id: int) -> None:
         """A call is over and booked."""
@@ -128,9 +156,6 @@ class Floors:
         for entries in self._waiting.values():
             entries.pop(call_id, None)
 
-    def _tell_queue(self, wire: str, unit_id: int, queue: str) -> None:
-        self.feed(unit_id).change(wire, [("queues", queue, self._queue_row(unit_id, queue))])
-
     def _queue_row(self, unit_id: int, name: str) -> dict[str, Any]:
         waiting = self._waiting.get((unit_id, name), {})
         entries = [
@@ -138,41 +163,35 @@ class Floors:
             for call_id, entry in waiting.items()
         ]
         entries = [{"number": "", "name": "", **e} for e in entries]
-        there = [s for s in self._seats.all(unit_id) if any(q == name for q, _ in s.queues)]
+        there = self._there.get((unit_id, name), Counter())
         titles = dict(self._queues(unit_id))
         return {
             "title": titles.get(name, name), "waiting": len(entries), "entries": entries,
             "longest_since": min((e["since"] for e in entries if e["since"] is not None), default=None),
-            "ready": _count(there, ("ready",)), "busy": _count(there, BUSY), "paused": _count(there, ("paused", "unreachable")),
+            "ready": there["ready"], "busy": there["busy"], "paused": there["paused"],
             "figures": self._figures.get(unit_id, {}).get(name, {}),
         }  # fmt: skip
 
     def waiting(self, unit_id: int, queue: str) -> dict[str, Any]:
         """What an agent's desk says of a queue."""
-        row = self._queue_row(unit_id, queue)
-        return {"title": row["title"], "waiting": row["waiting"], "longest_since": row["longest_since"]}
+        waits = self._waiting.get((unit_id, queue), {}).values()
+        longest = min((e["since"] for e in waits if e["since"] is not None), default=None)
+        return {"title": dict(self._queues(unit_id)).get(queue, queue), "waiting": len(waits), "longest_since": longest}
 
     def take_figures(
         self, unit_id: int, queues: dict[str, dict[str, Any]], agents: dict[int, dict[str, Any]], whole: dict[str, Any]
     ) -> None:  # fmt: skip
         """The day's figures changed."""
+        before, old = self._figures.get(unit_id, {}), self._agents.get(unit_id, {})
         self._figures[unit_id], self._agents[unit_id] = queues, agents
-        feed = self.feed(unit_id)
-        feed.change(
-            "figures.changed",
-            [("queues", name, self._queue_row(unit_id, name)) for name, _ in self._queues(unit_id)]
-            + [("seats", str(u), self._seat_row(unit_id, u)) for u in self._people(unit_id)]
-            + [("figures", "all", whole)],
-        )
+        self._due.add((unit_id, "queues", name) for name, row in queues.items() if row != before.get(name))
+        self._due.add((unit_id, "seats", str(user_id)) for user_id, row in agents.items() if row != old.get(user_id))
+        self.feed(unit_id).change("figures.changed", [("figures", "all", whole)])
 
     def _link(self, _topic: str, event: object) -> None:
         if isinstance(event, PbxLinkChanged):
             row = {"up": event.up, "since": _ms(event.at), "why": event.why}
             self.feed(event.unit_id).change(event.WIRE, [("health", "pbx", row)])
-
-
-def _count(sittings: list[Sitting], states: tuple[str, ...]) -> int:
-    return sum(1 for s in sittings if s.state.value in states)
 
 
 def _ms(at: float | None) -> int | None:
