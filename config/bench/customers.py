@@ -72,7 +72,7 @@ def _one(rng: random.Random, unit_id: int, at: int, n: int, initial: dict[str, s
 async def sqlite_file(folder: Path, count: int) -> Path:
     """A database of this version's schema with one unit and so many customers, made if it isn't there yet."""
     path = folder / f"customers-{count}-{newest()}.sqlite3"
-    if not path.exists():  # noqa: ASYNC240 - nothing else runs here
+    if not path.exists():
         part = _begin(path, count)
         _fill(part, await prepare_schema(f"sqlite+aiosqlite:///{part}"), count)
         part.rename(path)
