@@ -70,26 +70,15 @@ def run_command(
 ) -> None:
     """Run in the foreground until Ctrl-C."""
     from config.logs import set_up
+    from config.setup.ports import complaint
 
     settings = _settings()
     set_up(settings.logs.level, settings.logs.format)
-    if not _port_free(settings.web.host, settings.web.port):
-        raise _fail(f"Port {settings.web.port} is in use: end what holds it, or choose another with LINGXI_WEB__PORT=8601.")
+    trouble = complaint(settings.web.host, settings.web.port)
+    if trouble:
+        raise _fail(trouble)
     gc.freeze()
     _loop(_run_demo(settings, lively=not quiet) if demo else _run(settings))
-
-
-def _port_free(host: str, port: int) -> bool:
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 async def _run(settings: Settings) -> None:

@@ -67,6 +67,12 @@ class Ask:
         return address_of(self.request)
 
 
+def read_count(text: str, limit: int = 100_000) -> int:
+    """The number of a page, from outside: 1 where it is none."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+    return number if 0 < number < limit else 1
+
+
 def read_id(text: str, name: str = "id") -> int:
     """An identifier from outside. Raises Refusal."""
     try:
@@ -79,16 +85,20 @@ TRUSTED = web.AppKey("trusted_proxies", tuple)
 
 
 def address_of(request: web.Request) -> str:
-    """The client's address: the peer, or what a trusted proxy says of it (the last entry of X-Forwarded-For that it added)."""
-    peer = request.remote or ""
-    try:
-        trusted = any(ipaddress.ip_address(peer) in network for network in request.config_dict[TRUSTED])
-    except ValueError:
-        return peer[:64]
+    """The client's address: the peer, or what a trusted proxy says of it (the last entry of X-Forwarded-For, which it added)."""
     forwarded = request.headers.get("X-Forwarded-For", "")
-    return (forwarded.rsplit(",", 1)[-1].strip() if trusted and forwarded else peer)[:64]
+    named = forwarded.rsplit(",", 1)[-1].strip() if forwarded and _by_proxy(request) else request.remote or ""
+    return named[:64]
 
 
 def is_secure(request: web.Request) -> bool:
     """Whether the browser speaks HTTPS, to us or to a trusted proxy."""
-    return request.secure or (address_of(request) != request.remote and request.headers.get("X-Forwarded-Proto") == "https")
+    return request.secure or (_by_proxy(request) and request.headers.get("X-Forwarded-Proto") == "https")
+
+
+def _by_proxy(request: web.Request) -> bool:
+    try:
+        peer = ipaddress.ip_address(request.remote or "")
+    except ValueError:
+        return False
+    return any(peer in network for network in request.config_dict[TRUSTED])
