@@ -6,10 +6,12 @@ so that a right taken away is gone at the latest then; signing out forgets at on
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -48,7 +50,7 @@ class Visit:
 
 def digest(token: str) -> str:
     """What the database keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
 class SignIn:
@@ -60,24 +62,28 @@ class SignIn:
         self._new_id = new_id
         self._session_s = session_s
         self._remembered: dict[str, tuple[float, Visit]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._strangers: dict[str, tuple[int, float]] = {}
 
     async def sign_in(self, login: str, password: str, *, address: str, agent: str) -> str:
         """Check the password and open a session; returns the cookie's value. Raises Refusal, the same way for any wrong pair."""
+        login, address, agent = _printable(login), _printable(address), _printable(agent)
+        turn = self._turns.setdefault(login, asyncio.Lock())
+        async with turn:  # one try at a time for a name, or many at once would all be the last one
+            return await self._try(login, password, address, agent)
+
+    async def _try(self, login: str, password: str, address: str, agent: str) -> str:
         now = self._clock.now()
-        async with self._db.begin() as db:
+        async with self._db.read() as db:
             user = (await db.execute(select(User.__table__).where(User.login == login))).mappings().one_or_none()
-            if user is not None and (user["locked_until"] or 0) > now:
-                raise Refusal(
-                    "locked",
-                    "Too many wrong passwords. Try again in {n} minutes.",
-                    n=int((user["locked_until"] - now) // 60 + 1),
-                )
-            good = _verify(user["password_hash"] if user else _NOBODY, password)
+        locked_until = (user["locked_until"] or 0.0) if user is not None else self._strangers.get(login, (0, 0.0))[1]
+        if locked_until > now:
+            raise Refusal("locked", "Too many wrong passwords. Try again in {n} minutes.", n=int((locked_until - now) // 60 + 1))
+        good = await asyncio.to_thread(_verify, user["password_hash"] if user else _NOBODY, password)
+        async with self._db.begin() as db:
             if user is not None and user["active"] and good:
                 return await self._open(db, user, now, address, agent)
-            left = await self._count_failure(db, user, now, address)
-        if left is None:
-            raise Refusal("wrong_password", "User name or password is wrong.")
+            left = await self._count_failure(db, user, now, address) if user is not None else self._count_stranger(login, now)
         raise Refusal("wrong_password", "User name or password is wrong. {n} tries left.", n=left)
 
     async def _open(self, db: AsyncConnection, user: RowMapping, now: float, address: str, agent: str) -> str:
@@ -92,9 +98,15 @@ class SignIn:
         await self._note(db, user["unit_id"], user["id"], "sign_in", row["id"], address)
         return token
 
-    async def _count_failure(self, db: AsyncConnection, user: RowMapping | None, now: float, address: str) -> int | None:
-        if user is None:
-            return None
+    def _count_stranger(self, login: str, now: float) -> int:
+        """A name that nobody has is locked like any other, so that trying tells nobody which names there are."""
+        if len(self._strangers) > 10_000:
+            self._strangers.clear()
+        failures = self._strangers.get(login, (0, 0.0))[0] + 1
+        self._strangers[login] = (failures, 0.0) if failures < MAX_FAILURES else (0, now + LOCK_S)
+        return MAX_FAILURES - failures
+
+    async def _count_failure(self, db: AsyncConnection, user: RowMapping, now: float, address: str) -> int:
         failures = user["failures"] + 1
         locked = now + LOCK_S if failures >= MAX_FAILURES else None
         await db.execute(update(User).where(User.id == user["id"]).values(failures=0 if locked else failures, locked_until=locked))
@@ -232,8 +244,12 @@ async def any_person(db: AsyncConnection) -> bool:
     return bool((await db.execute(select(func.count()).select_from(User))).scalar())
 
 
+def _printable(text: str) -> str:
+    return "".join(ch for ch in text if ch.isprintable())
+
+
 def _verify(stored: str, password: str) -> bool:
     try:
-        return HASHER.verify(stored, password)
+        return HASHER.verify(stored, password.encode(errors="surrogatepass"))
     except (VerifyMismatchError, InvalidHashError):
         return False
