@@ -17,7 +17,7 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotFound, Refusal
 from crm_core.web.api import Routes
-from crm_core.web.ask import Ask, read_id
+from crm_core.web.ask import Ask, read_count, read_id
 from crm_core.web.pages import Pages
 from cti.figures.definitions import SHOWN
 from recordings.audio import peaks
@@ -83,7 +83,7 @@ class CallWeb:
         routes.api("GET", "/recordings/{id}/peaks", self.peaks, right=listen, summary="A recording's loudness by time", gives=Peaks)
 
     def _query(self, ask: Ask) -> CallQuery:
-        number, day, agent = ask.query("page", "1"), ask.query("day"), ask.query("agent")
+        day, agent = ask.query("day"), ask.query("agent")
         if day:
             try:
                 span_of(day, "UTC")
@@ -95,7 +95,7 @@ class CallWeb:
         return CallQuery(
             day=day, figure=figure, queue=ask.query("queue"), agent=read_id(agent, "agent") if agent else None, direction=ask.query("direction"),
             outcome=ask.query("outcome"), recording=ask.query("recording"), words=ask.query("q").strip(),
-            page=int(number) if number.isdigit() and 0 < int(number) < 100000 else 1,
+            page=read_count(ask.query("page", "1")),
         )  # fmt: skip
 
     async def list_page(self, ask: Ask) -> web.Response:

@@ -10,6 +10,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from aiohttp import hdrs, web
@@ -67,6 +68,7 @@ def _adapt(route: Route, pages: Pages, sign_in: SignIn, observe: Observe) -> Cal
         start, status = time.perf_counter(), 500
         lang = pick(request.headers.get("Accept-Language", ""), request.cookies.get("lingxi_lang", ""))
         ask: Ask | None = None
+        response: web.StreamResponse | None = None
         try:
             ask = await understand(request, sign_in, lang)
             _allow(route, ask)
@@ -75,7 +77,8 @@ def _adapt(route: Route, pages: Pages, sign_in: SignIn, observe: Observe) -> Cal
             response = _refused(request, route, pages, ask, lang, refusal)
         except web.HTTPNotFound:
             response = _refused(request, route, pages, ask, lang, Refusal("no_such_page", "There is no such page."), 404)
-        except web.HTTPException:
+        except web.HTTPException as problem:
+            status = problem.status
             raise
         except Exception:
             log.exception("request failed", method=request.method, route=route.path)
@@ -89,7 +92,7 @@ def _adapt(route: Route, pages: Pages, sign_in: SignIn, observe: Observe) -> Cal
                 500,
             )
         finally:
-            observe(route.method, route.path, status, time.perf_counter() - start)
+            observe(route.method, route.path, response.status if response else status, time.perf_counter() - start)
         return response
 
     return serve
@@ -110,9 +113,11 @@ async def understand(request: web.Request, sign_in: SignIn, lang: str) -> Ask:
 def _allow(route: Route, ask: Ask) -> None:
     if route.right is not None and reach(ask.principal, route.right[1], route.right[0]) is Scope.NONE:
         raise NotAllowed("not_allowed", "You may not do this.")
+    if route.right is None and ask.visit is None and ask.request.method not in SAFE:
+        raise NotAllowed("not_allowed", "You may not do this.")  # what needs no right but a person is not a program's to change
     if ask.visit is not None and ask.request.method not in SAFE:
         given = ask.request.headers.get("X-CSRF-Token", "")
-        if not hmac.compare_digest(given.encode(), ask.visit.csrf.encode()):
+        if not hmac.compare_digest(given.encode(errors="replace"), ask.visit.csrf.encode()):
             raise NotAllowed("csrf", "This page is too old. Load it again.")
 
 
@@ -131,7 +136,7 @@ def _refused(
         fragment = request.headers.get("X-Fragment") == "main"
         if fragment:
             return web.Response(status=401, text=told)
-        return web.Response(status=303, headers={"Location": f"/signin?next={request.rel_url.raw_path_qs}"})
+        return web.Response(status=303, headers={"Location": f"/signin?next={quote(request.rel_url.raw_path_qs)}"})
     if ask is None:
         return pages.render_open(request, "error.html", lang, status=status, say=told, code=refusal.code, http=status)
     return pages.render(ask, "error.html", status=status, say=told, code=refusal.code, http=status)

@@ -70,8 +70,11 @@ class Statics:
         """The file behind a name, if it exists and lies in its folder."""
         prefix, _, rest = name.partition("/")
         folder, inner = (self.folders[prefix], rest) if prefix in self.folders else (self.folders[""], name)
-        path = (folder / inner).resolve()
-        return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+        try:
+            path = (folder / inner).resolve()
+            return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+        except (ValueError, OSError):  # a name that no file can have
+            return None
 
 
 class Pages:

@@ -17,7 +17,7 @@ from crm_core.ports import Sources, TimelineEntry
 from crm_core.signin import SignIn
 from crm_core.web.api import Routes
 from crm_core.web.app import COOKIE, set_cookie
-from crm_core.web.ask import Ask, address_of, is_secure, read_id
+from crm_core.web.ask import Ask, address_of, is_secure, read_count, read_id
 from crm_core.web.pages import Pages
 from crm_core.web.socket import Sockets, same_origin
 
@@ -165,9 +165,12 @@ class CrmWeb:
     async def sign_in_post(self, request: web.Request) -> web.StreamResponse:
         """Check the password; a form from elsewhere is refused by its Origin."""
         lang = pick(request.headers.get("Accept-Language", ""), request.cookies.get("lingxi_lang", ""))
-        if "Origin" in request.headers and not same_origin(request, frozenset()):
+        if "Origin" in request.headers and not same_origin(request, self._sockets.origins):
             return web.Response(status=403, text=say(lang, "This page is too old. Load it again."))
-        form = await request.post()
+        try:
+            form = await request.post()
+        except (ValueError, LookupError):
+            return self._form(request, lang, say(lang, "User name or password is wrong."), "", 400)
         login, password = str(form.get("login", ""))[:60], str(form.get("password", ""))[:1024]
         try:
             token = await self._sign_in.sign_in(
@@ -182,7 +185,7 @@ class CrmWeb:
     async def sign_out_post(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
         token = request.cookies.get(COOKIE, "")
-        if token and ("Origin" not in request.headers or same_origin(request, frozenset())):
+        if token and ("Origin" not in request.headers or same_origin(request, self._sockets.origins)):
             user_id = await self._sign_in.sign_out(token)
             self._sockets.end_session(token)
             if user_id is not None:
@@ -235,9 +238,7 @@ class CrmWeb:
         )  # fmt: skip
 
     def _list_query(self, ask: Ask) -> tuple[str, str, str, int]:
-        number = ask.query("page", "1")
-        page = int(number) if number.isdigit() and 0 < int(number) < 100000 else 1
-        return ask.query("q").strip(), ask.query("level"), ask.query("sort", "-last"), page
+        return ask.query("q").strip(), ask.query("level"), ask.query("sort", "-last"), read_count(ask.query("page", "1"))
 
     async def list_api(self, ask: Ask) -> CustomerList:
         """The list for programs."""
@@ -268,7 +269,8 @@ class CrmWeb:
         customer_id = ask.number("id")
         await self._customers.exists(ask.principal, customer_id)
         before = ask.query("before")
-        entries, older = await self._timeline(ask, customer_id, float(before) if before.replace(".", "", 1).isdigit() else None)
+        at = float(before) if before.isascii() and before.replace(".", "", 1).isdigit() else None
+        entries, older = await self._timeline(ask, customer_id, at)
         return self._pages.render(ask, "timeline.html", entries=entries, older=older, customer_id=str(customer_id))
 
     async def _timeline(self, ask: Ask, customer_id: int, before: float | None) -> tuple[list[TimelineEntry], float | None]:
@@ -304,8 +306,9 @@ class CrmWeb:
         name = new.company or new.name
         numbers = [number for number in new.numbers if "*" not in number]
         call_id = read_id(new.call_id, "call_id") if new.call_id else None
-        if call_id is not None and not numbers:
-            numbers = [key for key in (await self.number_of_call(ask.principal, call_id),) if key]
+        if call_id is not None:
+            called = await self.number_of_call(ask.principal, call_id)  # refuses a call that is not theirs, before anything is made
+            numbers = numbers or [key for key in (called,) if key]
         customer_id = await self._customers.create(
             ask.principal, name=name, kind="company" if new.company else new.kind, level=new.level, region=new.region,
             contact=new.contact or (new.name if new.company else ""), numbers=numbers,

@@ -51,12 +51,12 @@ class Sockets:
         self.open: set[Tab] = set()
         self._sign_in = sign_in
         self._clock = clock
-        self._origins = origins
+        self.origins = origins
 
     async def serve(self, ask: Ask) -> web.StreamResponse:
         """Upgrade and carry feeds until one side goes. A foreign or absent Origin is refused."""
         request = ask.request
-        if not same_origin(request, self._origins):
+        if not same_origin(request, self.origins):
             return web.Response(status=403, text="foreign origin")
         if ask.visit is None:
             return web.Response(status=403, text="sign in with a browser")
