@@ -25,7 +25,9 @@ class Health:
     def __init__(self, database: Database, books: Books, lines: Callable[[], Iterable[PbxLine]], sockets: Sockets) -> None:
         self._db, self._books, self._lines, self._sockets = database, books, lines, sockets
         self.registry = CollectorRegistry()
-        self._requests = Counter("lingxi_requests", "Requests by route and status", ["method", "route"], registry=self.registry)
+        self._requests = Counter(
+            "lingxi_requests", "Requests by route and status", ["method", "route", "status"], registry=self.registry
+        )
         self._seconds = Histogram(
             "lingxi_request_seconds", "How long requests took", buckets=(0.005, 0.02, 0.05, 0.1, 0.3, 1, 3), registry=self.registry
         )
@@ -35,9 +37,9 @@ class Health:
         self._lag = Gauge("lingxi_pbx_lag_seconds", "How late the last event of a PBX was", ["pbx"], registry=self.registry)
         self._calls = Gauge("lingxi_calls", "Calls alive by PBX", ["pbx"], registry=self.registry)
 
-    def observe(self, method: str, route: str, _status: int, seconds: float) -> None:
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route).inc()
+        self._requests.labels(method, route, str(status)).inc()
         self._seconds.observe(seconds)
 
     async def alive(self, _request: web.Request) -> web.Response:
