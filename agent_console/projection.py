@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crm_core.customers import show_number, thing_of
+from crm_core.customers import show_name, show_number, thing_of
 from crm_core.kernel.access import Principal, may
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
@@ -189,7 +189,7 @@ class Desks:
         now = self._clock.now()
         row: dict[str, Any] = {
             "phase": "ringing", "since": _ms(event.at or now), "direction": event.direction.value, "number": "", "number_kind": "outside",
-            "place": "", "carrier": "", "name": event.caller_name, "queue": event.queue, "queue_title": self._titles(event.pbx_id, event.queue),
+            "place": "", "carrier": "", "name": show_name(person, event.caller_name), "queue": event.queue, "queue_title": self._titles(event.pbx_id, event.queue),
             "waited_s": event.waited_s, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None, "ended_at": None, "notes": "",
         }  # fmt: skip
         held = self._lay(person.user_id, event.call_id, row)

@@ -21,6 +21,7 @@ from crm_core.numbers import NumberRules, kind_of, mask, read
 
 PAGE = 50
 COUNT_LIMIT = 10_000
+_NUMBER = re.compile(r"\+?\d(?:[\s().\-]{0,2}\d){6,}")
 LEVELS = ("", "C", "B", "A", "VIP")
 SORTS = {"name": Customer.name, "number": Customer.number, "created": Customer.created_at, "last": Customer.last_contact_at}
 
@@ -63,6 +64,11 @@ def initials_of(name: str) -> str:
 def show_number(principal: Principal, written: str) -> str:
     """A number as this person may see it."""
     return written if reach(principal, "see_whole", "number") > Scope.NONE else mask(written)
+
+
+def show_name(principal: Principal, name: str) -> str:
+    """A name that came with a call, as this person may see it: many carriers put the number there, or a part of the name is one."""
+    return name if reach(principal, "see_whole", "number") > Scope.NONE else _NUMBER.sub(lambda found: mask(found[0]), name)
 
 
 def thing_of(row: Any) -> Thing:
