@@ -7,9 +7,10 @@ its business unit and PBX. `WIRE` is the name on the bus, in webhooks and in jou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
+
+from msgspec import Struct
 
 from crm_core.matches import Match
 from cti.pbx_events import OfferResult, TransferKind
@@ -50,8 +51,7 @@ class EntryOutcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DomainEvent:
+class DomainEvent(Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened in the centre."""
 
     WIRE: ClassVar[str] = ""
@@ -62,15 +62,13 @@ class DomainEvent:
     at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEvent(DomainEvent):
+class CallEvent(DomainEvent, frozen=True, kw_only=True, gc=False):
     """Something that happened to a call."""
 
     call_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(CallEvent):
+class CallStarted(CallEvent, frozen=True, kw_only=True, gc=False):
     """A call exists. `caller` is the calling number as the PBX sent it, "" = withheld; `dialed` the number called."""
 
     WIRE: ClassVar[str] = "call.started"
@@ -80,8 +78,7 @@ class CallStarted(CallEvent):
     dialed: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallQueued(CallEvent):
+class CallQueued(CallEvent, frozen=True, kw_only=True, gc=False):
     """The call began to wait in a queue."""
 
     WIRE: ClassVar[str] = "call.queued"
@@ -90,8 +87,7 @@ class CallQueued(CallEvent):
     position: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallLeftQueue(CallEvent):
+class CallLeftQueue(CallEvent, frozen=True, kw_only=True, gc=False):
     """The wait is over."""
 
     WIRE: ClassVar[str] = "call.left_queue"
@@ -101,8 +97,7 @@ class CallLeftQueue(CallEvent):
     wait_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOffered(CallEvent):
+class CallOffered(CallEvent, frozen=True, kw_only=True, gc=False):
     """A seat's phone is being rung for this call: the moment of the screen-pop."""
 
     WIRE: ClassVar[str] = "call.offered"
@@ -115,8 +110,7 @@ class CallOffered(CallEvent):
     waited_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferEnded(CallEvent):
+class OfferEnded(CallEvent, frozen=True, kw_only=True, gc=False):
     """The ringing of one seat is over."""
 
     WIRE: ClassVar[str] = "call.offer_ended"
@@ -127,8 +121,7 @@ class OfferEnded(CallEvent):
     rang_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallAnswered(CallEvent):
+class CallAnswered(CallEvent, frozen=True, kw_only=True, gc=False):
     """A seat and the other party hear one another."""
 
     WIRE: ClassVar[str] = "call.answered"
@@ -136,24 +129,21 @@ class CallAnswered(CallEvent):
     queue: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallHeld(CallEvent):
+class CallHeld(CallEvent, frozen=True, kw_only=True, gc=False):
     """The seat put the other party on hold."""
 
     WIRE: ClassVar[str] = "call.held"
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallResumed(CallEvent):
+class CallResumed(CallEvent, frozen=True, kw_only=True, gc=False):
     """The seat took the other party back."""
 
     WIRE: ClassVar[str] = "call.resumed"
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallTransferred(CallEvent):
+class CallTransferred(CallEvent, frozen=True, kw_only=True, gc=False):
     """The call was passed on."""
 
     WIRE: ClassVar[str] = "call.transferred"
@@ -163,16 +153,14 @@ class CallTransferred(CallEvent):
     done: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallMerged(CallEvent):
+class CallMerged(CallEvent, frozen=True, kw_only=True, gc=False):
     """Two calls became one conversation: this one goes on as part of `into` and gets no CallEnded of its own."""
 
     WIRE: ClassVar[str] = "call.merged"
     into: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeatLeftCall(CallEvent):
+class SeatLeftCall(CallEvent, frozen=True, kw_only=True, gc=False):
     """A seat's part in the call is over; `hung_up_by_seat` tells who ended it, None where unknown."""
 
     WIRE: ClassVar[str] = "call.seat_left"
@@ -182,8 +170,7 @@ class SeatLeftCall(CallEvent):
     hung_up_by_seat: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingBegan(CallEvent):
+class RecordingBegan(CallEvent, frozen=True, kw_only=True, gc=False):
     """The call is being recorded into `file` (the PBX's name)."""
 
     WIRE: ClassVar[str] = "call.recording_began"
@@ -193,8 +180,7 @@ class RecordingBegan(CallEvent):
 # -------------------------------------------------------------------------------------------------- the finished call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegFact:
+class LegFact(Struct, frozen=True, kw_only=True, gc=False):
     """One party's connection, finished."""
 
     leg_id: int
@@ -209,8 +195,7 @@ class LegFact:
     hangup_cause: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferFact:
+class OfferFact(Struct, frozen=True, kw_only=True, gc=False):
     """One seat rung for one queue entry, finished."""
 
     offer_id: int
@@ -220,8 +205,7 @@ class OfferFact:
     result: OfferResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFact:
+class EntryFact(Struct, frozen=True, kw_only=True, gc=False):
     """One wait in a queue, finished. `wait_s` counts from joining to the answer, or to leaving."""
 
     entry_id: int
@@ -233,8 +217,7 @@ class EntryFact:
     offers: tuple[OfferFact, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentFact:
+class SegmentFact(Struct, frozen=True, kw_only=True, gc=False):
     """Who talked with whom from when to when, and how long of it on hold. Seconds."""
 
     segment_id: int
@@ -248,8 +231,7 @@ class SegmentFact:
     hold_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferFact:
+class TransferFact(Struct, frozen=True, kw_only=True, gc=False):
     """One passing-on."""
 
     kind: TransferKind
@@ -259,8 +241,7 @@ class TransferFact:
     at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFact:
+class CallFact(Struct, frozen=True, kw_only=True, gc=False):
     """A finished call with all its parts: what goes into the books, once."""
 
     unit_id: int
@@ -284,8 +265,7 @@ class CallFact:
     unobserved: bool = False  # ended while nobody listened; its times may be incomplete
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded(CallEvent):
+class CallEnded(CallEvent, frozen=True, kw_only=True, gc=False):
     """The call is over; `fact` is everything that is known of it."""
 
     WIRE: ClassVar[str] = "call.ended"
@@ -295,24 +275,21 @@ class CallEnded(CallEvent):
 # --------------------------------------------------------------------------------------------------------- phones, links
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneRegistered(DomainEvent):
+class PhoneRegistered(DomainEvent, frozen=True, kw_only=True, gc=False):
     """The phone of an extension can be rung."""
 
     WIRE: ClassVar[str] = "phone.registered"
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneLost(DomainEvent):
+class PhoneLost(DomainEvent, frozen=True, kw_only=True, gc=False):
     """The phone of an extension can't be rung."""
 
     WIRE: ClassVar[str] = "phone.lost"
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PbxLinkChanged(DomainEvent):
+class PbxLinkChanged(DomainEvent, frozen=True, kw_only=True, gc=False):
     """The control link to the PBX came up or went down."""
 
     WIRE: ClassVar[str] = "pbx.link"
@@ -323,8 +300,7 @@ class PbxLinkChanged(DomainEvent):
 # ----------------------------------------------------------------------------------------------- seats, callers, the books
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeatChanged(DomainEvent):
+class SeatChanged(DomainEvent, frozen=True, kw_only=True, gc=False):
     """A seat went into another state, or something beside its state changed (next state, end of wrap-up). `since` is UTC seconds."""
 
     WIRE: ClassVar[str] = "seat.changed"
@@ -341,8 +317,7 @@ class SeatChanged(DomainEvent):
     call_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerKnown(CallEvent):
+class CallerKnown(CallEvent, frozen=True, kw_only=True, gc=False):
     """Who a call's outside party may be. `key` and `kind` as in crm_core.numbers; several matches leave the choice to the agent."""
 
     WIRE: ClassVar[str] = "call.caller_known"
@@ -352,8 +327,7 @@ class CallerKnown(CallEvent):
     matches: tuple[Match, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallLinked(CallEvent):
+class CallLinked(CallEvent, frozen=True, kw_only=True, gc=False):
     """An agent said whom the call is with."""
 
     WIRE: ClassVar[str] = "call.linked"
@@ -361,8 +335,7 @@ class CallLinked(CallEvent):
     user_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallBooked(CallEvent):
+class CallBooked(CallEvent, frozen=True, kw_only=True, gc=False):
     """A finished call stands in the database, with the people who took part in it."""
 
     WIRE: ClassVar[str] = "call.booked"
@@ -371,8 +344,7 @@ class CallBooked(CallEvent):
     user_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrapUpBooked(CallEvent):
+class WrapUpBooked(CallEvent, frozen=True, kw_only=True, gc=False):
     """A wrap-up is over and stands in the database."""
 
     WIRE: ClassVar[str] = "call.wrap_up_booked"

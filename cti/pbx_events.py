@@ -10,8 +10,9 @@ Order is not promised: a PBX may tell of an answer before it tells of the ringin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Party(StrEnum):
@@ -40,42 +41,36 @@ class TransferKind(StrEnum):
     ATTENDED = "attended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, kw_only=True, gc=False):
     """The far end of a leg: `name` is an extension for a seat, the trunk's name for a trunk."""
 
     party: Party
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PbxEvent:
+class PbxEvent(Struct, frozen=True, kw_only=True, gc=False):
     """A fact told by a PBX."""
 
     at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booted(PbxEvent):
+class Booted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The PBX is up; `epoch` changes with every start of the PBX, so that its identifiers can be told apart for ever."""
 
     epoch: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkUp(PbxEvent):
+class LinkUp(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The driver hears the PBX (again)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkDown(PbxEvent):
+class LinkDown(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The driver no longer hears the PBX. Calls go on; what is shown is the last known state."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegStarted(PbxEvent):
+class LegStarted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """A leg exists. `number` is its party's number as the PBX sent it ("" = withheld); `dialed` what it called, if anything.
 
     `inward` is True for a leg that entered the PBX from its party (a caller), False for one the PBX created towards its party.
@@ -90,8 +85,7 @@ class LegStarted(PbxEvent):
     inward: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegNamed(PbxEvent):
+class LegNamed(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The number or name of a leg's party became known or changed."""
 
     leg: str
@@ -99,8 +93,7 @@ class LegNamed(PbxEvent):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegDialed(PbxEvent):
+class LegDialed(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The PBX began to call this leg's party on behalf of the leg `by` ("" = on its own). `dialed` is what it dials, "" = unknown."""
 
     leg: str
@@ -108,60 +101,52 @@ class LegDialed(PbxEvent):
     dialed: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegsPaired(PbxEvent):
+class LegsPaired(PbxEvent, frozen=True, kw_only=True, gc=False):
     """Two legs are the halves of one pipe inside the PBX: what one hears, the other's bridge hears."""
 
     leg: str
     other: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegRinging(PbxEvent):
+class LegRinging(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The party of this leg is being alerted."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegAnswered(PbxEvent):
+class LegAnswered(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The party of this leg picked up (or the PBX did, for an inward leg)."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegJoined(PbxEvent):
+class LegJoined(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The leg entered a bridge, where it hears whoever else is in it."""
 
     leg: str
     bridge: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegParted(PbxEvent):
+class LegParted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The leg left a bridge."""
 
     leg: str
     bridge: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegHeld(PbxEvent):
+class LegHeld(PbxEvent, frozen=True, kw_only=True, gc=False):
     """This leg's party put the other side on hold."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegResumed(PbxEvent):
+class LegResumed(PbxEvent, frozen=True, kw_only=True, gc=False):
     """This leg's party took the other side back from hold."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegEnded(PbxEvent):
+class LegEnded(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The leg is gone. `cause` is the Q.850 cause (0 = none given), `sip` the SIP status where the PBX says it."""
 
     leg: str
@@ -169,31 +154,27 @@ class LegEnded(PbxEvent):
     sip: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegHungUpBy(PbxEvent):
+class LegHungUpBy(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The party of this leg asked for the end (it hung up first)."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegListens(PbxEvent):
+class LegListens(PbxEvent, frozen=True, kw_only=True, gc=False):
     """This leg listens to another without being its party (a supervisor), so what it does is no conversation."""
 
     leg: str
     to: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallMerged(PbxEvent):
+class CallMerged(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The PBX now counts this leg to another of its calls."""
 
     leg: str
     call: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueJoined(PbxEvent):
+class QueueJoined(PbxEvent, frozen=True, kw_only=True, gc=False):
     """A leg began to wait in a queue at `position` (1 = first)."""
 
     leg: str
@@ -201,24 +182,21 @@ class QueueJoined(PbxEvent):
     position: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueAbandoned(PbxEvent):
+class QueueAbandoned(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The wait ended without an answer. A time-out of the queue says this too: only the leg's own end tells that the caller left."""
 
     leg: str
     queue: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLeft(PbxEvent):
+class QueueLeft(PbxEvent, frozen=True, kw_only=True, gc=False):
     """A leg no longer waits in a queue, for whatever reason."""
 
     leg: str
     queue: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferStarted(PbxEvent):
+class OfferStarted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The queue rings one seat (`offer_leg`, at `extension`) for the waiting `leg`."""
 
     leg: str
@@ -227,8 +205,7 @@ class OfferStarted(PbxEvent):
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferAnswered(PbxEvent):
+class OfferAnswered(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The seat took the offer."""
 
     leg: str
@@ -237,8 +214,7 @@ class OfferAnswered(PbxEvent):
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferMissed(PbxEvent):
+class OfferMissed(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The queue stopped ringing this seat without an answer; why is told by the offer leg's end."""
 
     leg: str
@@ -247,8 +223,7 @@ class OfferMissed(PbxEvent):
     extension: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transferred(PbxEvent):
+class Transferred(PbxEvent, frozen=True, kw_only=True, gc=False):
     """`by` passed its party on. For a blind transfer `to` is what was dialled; for an attended one the leg now talked to."""
 
     kind: TransferKind
@@ -258,31 +233,27 @@ class Transferred(PbxEvent):
     done: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingStarted(PbxEvent):
+class RecordingStarted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The sound of this leg and of whoever it hears is written; `file` is the PBX's name for it without directory ("" = unknown)."""
 
     leg: str
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingStopped(PbxEvent):
+class RecordingStopped(PbxEvent, frozen=True, kw_only=True, gc=False):
     """Nothing more is written."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneSeen(PbxEvent):
+class PhoneSeen(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The phone of an extension registered (or was found registered), or went away."""
 
     extension: str
     registered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberSeen(PbxEvent):
+class MemberSeen(PbxEvent, frozen=True, kw_only=True, gc=False):
     """How a queue sees one of its members now."""
 
     queue: str
@@ -292,8 +263,7 @@ class MemberSeen(PbxEvent):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted(PbxEvent):
+class Noted(PbxEvent, frozen=True, kw_only=True, gc=False):
     """The dialplan said something of its own: a survey's answer, a wish to be called back. Keys are the dialplan's."""
 
     leg: str
@@ -304,8 +274,7 @@ class Noted(PbxEvent):
 # ---------------------------------------------------------------------------------------------------------------- snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegNow:
+class LegNow(Struct, frozen=True, kw_only=True, gc=False):
     """A leg found alive in a snapshot. `started_at` and `answered_at` are PBX clock seconds, None where the PBX can't say."""
 
     call: str
@@ -322,8 +291,7 @@ class LegNow:
     answered_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitNow:
+class WaitNow(Struct, frozen=True, kw_only=True, gc=False):
     """A leg found waiting in a queue for `wait_s` seconds."""
 
     leg: str
@@ -332,8 +300,7 @@ class WaitNow:
     wait_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True, gc=False):
     """Everything a PBX can say of the present moment, taken while its events are being kept back."""
 
     at: float | None

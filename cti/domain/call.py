@@ -127,6 +127,12 @@ class Call:
         if leg.is_real and (self.head is None or (leg.started_at or 0.0) < (self.head.started_at or 0.0)):
             self.head = leg
 
+    def let_go(self) -> None:
+        """The call is booked: let go of its parts, which point back at it, so that memory is free at once."""
+        self.head = None
+        for parts in (self.legs, self.entries, self.offers, self.segments, self.transfers):
+            parts.clear()
+
     @property
     def waiting(self) -> Entry | None:
         """The wait the call is in, if any."""

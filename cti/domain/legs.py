@@ -136,3 +136,4 @@ class Legs:
         unseen = unobserved or any(leg.cause is None for leg in call.legs)
         fact = fact_of(call, unit_id=floor.unit_id, pbx_id=floor.pbx_id, epoch=floor.epoch, ended_at=at, unobserved=unseen)
         floor.tell(call, CallEnded, at, fact=fact)
+        call.let_go()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from msgspec import Struct
+
 EVENT: Final = "event"
 RESPONSE: Final = "response"
 
@@ -21,74 +23,73 @@ _RESPONSE: Final = b"Response: "
 _BANNER: Final = b"Asterisk Call Manager/"
 
 
-class _Patterns(dict[str, bytes]):
-    """What to look for in a message to find a header, made once for each key."""
+class _Patterns(dict[str, tuple[bytes, int]]):
+    """What to look for in a message to find a header, and how long that is, made once for each key."""
 
-    def __missing__(self, key: str) -> bytes:
-        pattern = self[key] = b"\r\n" + key.encode() + b": "
-        return pattern
+    def __missing__(self, key: str) -> tuple[bytes, int]:
+        pattern = b"\r\n" + key.encode() + b": "
+        made = self[key] = pattern, len(pattern)
+        return made
 
 
 _PATTERN: Final = _Patterns()
 
 
-class Message:
+class Message(Struct, gc=False):
     """One message. `kind` is "event" or "response" by its first line alone: some events carry a Response header too.
 
-    `name` is the event's name or the response's word (Success, Error, Goodbye). Keys are as Asterisk spells them.
+    `name` is the event's name or the response's word (Success, Error, Goodbye). Keys are as Asterisk spells them. Bytes that are
+    no UTF-8 become U+FFFD. `place` is where `then` looks next.
     """
 
-    __slots__ = ("kind", "name", "place", "raw")
+    kind: str
+    name: str
+    raw: bytes
+    place: int = 0
 
-    def __init__(self, kind: str, name: str, raw: bytes) -> None:
-        self.kind = kind
-        self.name = name
-        self.raw = raw
-        self.place = 0  # where `then` looks next
+    def get(self, key: str, default: str = "") -> str:
+        """The first value of a header."""
+        pattern, size = _PATTERN[key]
+        start = self.raw.find(pattern)
+        return default if start < 0 else self._value(start + size)
 
     def then(self, key: str) -> str:
         """Like `get`, and quicker where headers are asked for in the order in which the PBX sends them."""
-        pattern = _PATTERN[key]
+        pattern, size = _PATTERN[key]
         raw = self.raw
         start = raw.find(pattern, self.place)
         if start < 0:
             return self.get(key)
-        start += len(pattern)
+        start += size
         end = raw.find(b"\r\n", start)
         if end < 0:
-            end = len(raw)
+            return self._value(start)
         self.place = end
-        return raw[start:end].decode("utf-8", "replace")
-
-    def get(self, key: str, default: str = "") -> str:
-        """The first value of a header; bytes that are no UTF-8 become U+FFFD."""
-        pattern = _PATTERN[key]
-        raw = self.raw
-        start = raw.find(pattern)
-        if start < 0:
-            return default
-        start += len(pattern)
-        end = raw.find(b"\r\n", start)
-        return (raw[start:end] if end >= 0 else raw[start:]).decode("utf-8", "replace")
+        try:
+            return raw[start:end].decode()
+        except UnicodeDecodeError:
+            return raw[start:end].decode("utf-8", "replace")
 
     def number(self, key: str) -> float | None:
         """The first value of a header as a number, None if it is none."""
-        pattern = _PATTERN[key]
+        pattern, size = _PATTERN[key]
         start = self.raw.find(pattern)
         if start < 0:
             return None
-        start += len(pattern)
-        end = self.raw.find(b"\r\n", start)
+        end = self.raw.find(b"\r\n", start + size)
         self.place = max(end, 0)
         try:
-            return float(self.raw[start:end] if end >= 0 else self.raw[start:])
+            return float(self.raw[start + size : end] if end >= 0 else self.raw[start + size :])
         except ValueError:
             return None
 
+    def _value(self, start: int) -> str:
+        end = self.raw.find(b"\r\n", start)
+        return (self.raw[start:end] if end >= 0 else self.raw[start:]).decode("utf-8", "replace")
+
     def all(self, key: str) -> list[str]:
         """Every value of a header that may be repeated, in order."""
-        pattern = _PATTERN[key]
-        parts = self.raw.split(pattern)
+        parts = self.raw.split(_PATTERN[key][0])
         return [part.split(b"\r\n", 1)[0].decode("utf-8", "replace") for part in parts[1:]]
 
     def items(self) -> Iterator[tuple[str, str]]:

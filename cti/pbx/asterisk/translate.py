@@ -22,6 +22,7 @@ from cti.pbx.asterisk.channel_names import (
 from cti.pbx_events import (
     Booted,
     CallMerged,
+    Endpoint,
     LegAnswered,
     LegDialed,
     LegEnded,
@@ -55,6 +56,7 @@ from cti.pbx_events import (
 )
 
 _RINGING, _UP, _RING = "5", "6", "4"
+_PARTIES_KEPT: Final = 20_000
 _REACHABLE: Final = frozenset({"Reachable", "Registered", "Lagged"})
 # A bridge in which nobody hears anybody: parking, waiting with music.
 _DEAF_BRIDGE: Final = "holding_bridge"
@@ -86,6 +88,7 @@ class Translator:
         self._extension_of = extension_of
         self._call_of: dict[str, str] = {}
         self._inward: set[str] = set()
+        self._endpoints: dict[str, Endpoint] = {}
         self._say: dict[str, Callable[[Message, float | None], Said]] = {
             LINK: self._link,
             "Newchannel": self._leg_started,
@@ -130,6 +133,16 @@ class Translator:
             return []
         return list(said) if isinstance(said, tuple) else [said]
 
+    def _endpoint(self, channel: str) -> Endpoint:
+        """Who is behind a channel. All channels of one party have the same beginning, so it is worked out once for each."""
+        head = channel.rpartition("-")[0] or channel
+        known = self._endpoints.get(head)
+        if known is None:
+            if len(self._endpoints) > _PARTIES_KEPT:
+                self._endpoints.clear()
+            known = self._endpoints[head] = endpoint_of(channel, self._extension_of)
+        return known
+
     # ------------------------------------------------------------------------------------------------------- the link
 
     def _link(self, m: Message, at: float | None) -> Said:
@@ -142,7 +155,7 @@ class Translator:
     # ----------------------------------------------------------------------------------------------------------- legs
 
     def _leg_started(self, m: Message, at: float | None) -> Said:
-        endpoint = endpoint_of(m.then("Channel"), self._extension_of)
+        endpoint = self._endpoint(m.then("Channel"))
         inward = m.then("ChannelState") == _RING
         number = shown(m.then("CallerIDNum"))
         name = shown(m.then("CallerIDName"))
@@ -175,13 +188,13 @@ class Translator:
     def _leg_named(self, m: Message, at: float | None) -> Said:
         """A caller's number that the dialplan set right. For the other legs the header holds what *they* are shown."""
         leg = m.get("Uniqueid")
-        if leg not in self._inward or endpoint_of(m.get("Channel"), self._extension_of).party is not Party.TRUNK:
+        if leg not in self._inward or self._endpoint(m.get("Channel")).party is not Party.TRUNK:
             return None
         return LegNamed(leg=leg, number=shown(m.get("CallerIDNum")), name=shown(m.get("CallerIDName")), at=at)
 
     def _leg_dialed(self, m: Message, at: float | None) -> Said:
         by = m.then("Uniqueid")
-        endpoint = endpoint_of(m.get("DestChannel"), self._extension_of)
+        endpoint = self._endpoint(m.get("DestChannel"))
         leg = m.get("DestUniqueid")
         dialed = endpoint.name if endpoint.party is Party.SEAT else dialed_number(m.get("DialString"))
         return LegDialed(leg=leg, by=by, dialed=dialed, at=at)
