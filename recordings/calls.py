@@ -214,6 +214,11 @@ class Calls:
             people = {u for rows in parts.values() for row in rows if (u := row.get("user_id")) is not None}
             names = {r.id: r.name for r in await db.execute(select(User.id, User.name).where(User.id.in_(people)))}
             recording = (await db.execute(select(Recording.__table__).where(Recording.call_id == call_id))).mappings().one_or_none()
+        rules = self._rules(call["unit_id"])
+        for passed in parts["transfers"]:
+            for side in ("by", "to"):
+                inside = read(passed[side], rules).kind == "internal"
+                passed[side] = passed[side] if inside else show_number(principal, passed[side])
         for leg in parts["legs"]:
             leg["number"] = leg["number"] if leg["party"] == "seat" else show_number(principal, leg["number"])
         for rows in parts.values():
