@@ -41,7 +41,7 @@ from cti.services.seats import Seats
 
 POP_DEADLINE_S = 0.05
 QUEUES_S = 0.25
-DESKS_AT_ONCE, BREATH_S = 16, 0.01
+DESKS_AT_ONCE, BREATH_S = 8, 0.01
 TABLES = ("seat", "calls", "queues", "day")
 
 
@@ -75,6 +75,7 @@ class Desks:
         self._principal, self._titles, self._pbx_up, self._waiting = principal, titles, pbx_up, waiting
         self._calls: dict[int, dict[int, OnDesk]] = {}
         self._desks_of: dict[int, set[int]] = {}
+        self._open: dict[tuple[int, int], Feed] = {}
         self._queues: Gather[tuple[int, str]] = Gather(self._tell_followers, wait_s=QUEUES_S, at_once=1000, breath_s=QUEUES_S)
         self._desks: Gather[tuple[int, int]] = Gather(self._tell_queues, wait_s=0, at_once=DESKS_AT_ONCE, breath_s=BREATH_S)
         feeds.on_first(self._followed)
@@ -88,10 +89,9 @@ class Desks:
 
     def feed(self, unit_id: int, user_id: int) -> Feed:
         """The desk feed of a person, filled from what is known when it is new."""
-        address = self.address(unit_id, user_id)
-        feed = self._feeds.find(address)
+        feed = self._open.get((unit_id, user_id))
         if feed is None:
-            feed = self._feeds.open(address)
+            feed = self._open[(unit_id, user_id)] = self._feeds.open(self.address(unit_id, user_id))
             feed.change("desk.opened", [("seat", "me", self._seat_row(user_id)), *self._queue_rows(unit_id, user_id)])
         return feed
 
@@ -103,7 +103,7 @@ class Desks:
         for unit_id in {unit_id for unit_id, _ in queues}:
             changed = {name for unit, name in queues if unit == unit_id}
             for s in self._seats.all(unit_id):
-                feed = self._feeds.find(self.address(unit_id, s.user_id))
+                feed = self._open.get((unit_id, s.user_id))
                 if feed is not None and (feed.joined or feed.mirror) and any(name in changed for name, _ in s.queues):
                     self._desks.add([(unit_id, s.user_id)])
 
@@ -208,7 +208,9 @@ class Desks:
         row["number_kind"] = known.kind
         row["number"] = known.shown if known.kind == "internal" else show_number(person, known.shown)
         if known.kind == "outside":
-            row["place"], row["carrier"] = self._places.place(known.key, "zh"), self._places.carrier(known.key, "zh")
+            for lang, suffix in (("zh", ""), ("en", "_en")):
+                row[f"place{suffix}"] = self._places.place(known.key, lang)
+                row[f"carrier{suffix}"] = self._places.carrier(known.key, lang)
         row["matches"] = [_match(m) for m in known.matches if may(person, "see", _thing(m))]
         row["looked_up"] = True
         if not row["customer_id"]:

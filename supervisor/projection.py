@@ -113,12 +113,14 @@ class Floors:
                 "reason": "",
                 "next": "",
                 "with": None,
+                "queue": "",
                 "queue_title": "",
             }
         call_id = s.call_id if s.call_id is not None else s.wrap_up_call
         return {
             **base, "extension": s.extension, "state": s.state.value, "since": _ms(s.since), "reason": s.reason, "next": s.intent.next_state,
             "with": self._with.get(call_id) if call_id is not None and s.state.value in BUSY else None,
+            "queue": self._queue_of.get(call_id or 0, "") if s.state.value in BUSY else "",
             "queue_title": self._titles(s.pbx_id, self._queue_of.get(call_id or 0, "")) if s.state.value in BUSY else "",
         }  # fmt: skip
 
@@ -183,7 +185,7 @@ class Floors:
     ) -> None:  # fmt: skip
         """The day's figures changed."""
         before, old = self._figures.get(unit_id, {}), self._agents.get(unit_id, {})
-        self._figures[unit_id], self._agents[unit_id] = queues, agents
+        self._figures[unit_id], self._agents[unit_id] = queues, {**old, **agents}
         self._due.add((unit_id, "queues", name) for name, row in queues.items() if row != before.get(name))
         self._due.add((unit_id, "seats", str(user_id)) for user_id, row in agents.items() if row != old.get(user_id))
         self.feed(unit_id).change("figures.changed", [("figures", "all", whole)])
