@@ -59,6 +59,7 @@ class SeatOut(msgspec.Struct):
     id: str
     extension: str
     name: str
+    phone: str
     taken_by: str
 
 
@@ -125,7 +126,7 @@ class AgentWeb:
         feed = self._desks.feed(person.unit_id, person.user_id)
         feed.change("figures.changed", [("day", "me", await self._day(person.unit_id, person.user_id))])
         seats = [
-            {"id": str(s.id), "extension": s.extension, "name": s.name, "taken_by": t.user_name if t else ""}
+            {"id": str(s.id), "extension": s.extension, "name": s.name, "phone": s.phone, "taken_by": t.user_name if t else ""}
             for s, t in await self._seats.free_seats(person)
         ]
         return self._pages.render(
@@ -160,7 +161,7 @@ class AgentWeb:
         """Seats and who sits there."""
         return SeatList(
             [
-                SeatOut(str(s.id), s.extension, s.name, t.user_name if t else "")
+                SeatOut(str(s.id), s.extension, s.name, s.phone, t.user_name if t else "")
                 for s, t in await self._seats.free_seats(ask.principal)
             ]
         )

@@ -319,16 +319,20 @@ class Program:
     # ------------------------------------------------------------------------------------------------------- small answers
 
     def _shell(self, ask: Ask) -> tuple[dict[str, object], dict[str, object]]:
-        """What the bar needs on every page of somebody who may sit down."""
+        """What every page needs; of somebody who may sit down, the bar's too."""
         person = ask.principal
+        boot: dict[str, object] = {
+            "zone": self.directory.zone(person.unit_id),
+            "queues": self.directory.queue_titles(person.unit_id, ask.lang),
+        }
         if reach(person, "use", "seat") is Scope.NONE:
-            return {}, {}
+            return boot, {}
         feed = self.desks.feed(person.unit_id, person.user_id)
         reasons = [
             {"code": r["code"], "title": r["title_en"] if ask.lang == "en" else r["title"]}
             for r in self.directory.pause_reasons(person.unit_id)
         ]
-        return {"pause_reasons": reasons}, {"desk": {"cursor": feed.cursor, "state": feed.state}}
+        return {**boot, "pause_reasons": reasons}, {"desk": {"cursor": feed.cursor, "state": feed.state}}
 
     async def _left(self, user_id: int) -> None:
         """Somebody signed out of the browser: out of the seat too, unless a call is in hand there."""

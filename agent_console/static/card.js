@@ -1,7 +1,7 @@
 // The caller's card: who rings or talks, from where, for which queue, for how long they waited. Name and level first; what a
 // late look-up brings changes the name only. It chooses nobody (choice.js) and shows no history (story.js).
 
-import { callerName, callerNumber, chosen, placeOf } from "/static/desk_state.js";
+import { callerName, callerNumber, chosen, placeOf, queueOf } from "/static/desk_state.js";
 import { duration } from "/static/format.js";
 import { bdi, fill, icon, make } from "/static/nodes.js";
 import { stateNode } from "/static/states.js";
@@ -30,7 +30,7 @@ export function drawCard(card, call, seat) {
     make("div.lines-of", {},
       one?.company || one?.contact_title ? fact("company", [one.company, one.contact_title].filter(Boolean).join(" · ")) : null,
       numberFact(call),
-      call.queue || call.queue_title ? fact("queues", call.queue_title || call.queue, call.waited_s >= 1 ? make("span.quiet", {}, ` · ${t("waited {time}", { time: duration(call.waited_s) })}`) : null) : null,
+      queueOf(call) ? fact("queues", queueOf(call), call.waited_s >= 1 ? make("span.quiet", {}, ` · ${t("waited {time}", { time: duration(call.waited_s) })}`) : null) : null,
       call.name && call.name !== callerName(call) ? fact("user", make("span.quiet", {}, bdi(call.name))) : null),
     call.looked_up === false ? make("div.skeleton", { "aria-hidden": "true" }, make("i"), make("i"), make("i")) : null);
 }

@@ -1,13 +1,14 @@
 // The desk: shows the one of its three faces that the desk feed tells (choose a seat, between calls, in a call) and patches
 // it. What is in the call's face is card.js, choice.js, notes.js and story.js; commands of the call are the bar's.
 
+import { queueTitle } from "/static/boot.js";
 import { command } from "/static/commands.js";
 import { callerName, callsOf, currentCall, seatOf } from "/static/desk_state.js";
 import { figureText } from "/static/format.js";
 import { patchFigures } from "/static/figures.js";
 import { icon, make, setAttribute, setIcon, setText } from "/static/nodes.js";
 import { bindKey } from "/static/keys.js";
-import { reasonText, setReasons, stateWord } from "/static/states.js";
+import { reasonText, stateWord } from "/static/states.js";
 import { setTimer } from "/static/ticker.js";
 import { t } from "/static/words.js";
 import { startSignOn } from "/static/desk/signon.js";
@@ -25,7 +26,6 @@ export function mount(el, feed) {
   let picked = "";
   let busy = false;
   let later = 0;
-  setReasons(JSON.parse(by("pause-reasons").textContent));
 
   by("finish").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/finish"));
   by("back-ready").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/state", { state: "ready", reason: "" }));
@@ -65,7 +65,7 @@ export function mount(el, feed) {
     setTimer(by("wrap-left"), { until: seat.wrap_up_ends, since: seat.wrap_up_ends ? null : call.since });
     const talked = call.answered_at && call.ended_at ? (call.ended_at - call.answered_at) / 1000 : null;
     const next = seat.next === "paused" ? [stateWord("paused"), reasonText("paused", seat.next_reason)].filter(Boolean).join(" · ") : stateWord("ready");
-    setText(by("wrap-said"), [talked === null ? "" : t("Talked {time}", { time: figureText({ kind: "seconds", value: talked }) }), t("Next: {state}", { state: next })].filter(Boolean).join(" · "));
+    setText(by("wrap-said"), [talked === null ? "" : t("Lasted {time}", { time: figureText({ kind: "seconds", value: talked }) }), t("Next: {state}", { state: next })].filter(Boolean).join(" · "));
   }
 
   function drawNow(seat) {
@@ -121,7 +121,9 @@ function drawQueues(holder, queues) {
       line = make("div.line", { data: { key: name, test: "my-queue" } }, make("span.cut", {}), make("b.fig", { data: { part: "waiting" } }), make("span.timer.faint", { data: { unknown: "–" } }));
       holder.append(line);
     }
-    setText(line.querySelector(".cut"), queue.title);
+    const title = queueTitle(name, queue.title);
+    setText(line.querySelector(".cut"), title);
+    setAttribute(line.querySelector(".cut"), "title", title);
     setText(line.querySelector("[data-part]"), queue.waiting);
     setTimer(line.querySelector(".timer"), { since: queue.longest_since });
   }

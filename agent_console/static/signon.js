@@ -1,14 +1,13 @@
-// Choosing a seat and signing in at it: seat, phone, a look at the microphone, and taking a seat over that somebody else
-// has, which alone asks twice. The sign-in's click also unlocks sound and asks for notifications, as browsers want.
+// Choosing a seat and signing in at it: which phone the seat has, a look at the microphone where that is the browser, and
+// taking over a seat that somebody else has, which alone asks twice. The sign-in's click also unlocks sound and asks for
+// notifications, as browsers want.
 
 import { pending, send } from "/static/commands.js";
 import { checkMicrophone, closeStream, level, microphoneWords } from "/static/microphone.js";
-import { setText } from "/static/nodes.js";
+import { setIcon, setText } from "/static/nodes.js";
 import { unlock } from "/static/ringtone.js";
 import { setMicrophone } from "/static/softphone.js";
 import { t } from "/static/words.js";
-
-const REMEMBERED = "lingxi.seat";
 
 export function startSignOn(el) {
   const by = (id) => el.querySelector(`#${id}`);
@@ -18,8 +17,19 @@ export function startSignOn(el) {
   let stopMeter = () => {};
   let wish = null;
 
-  const remembered = localStorage.getItem(REMEMBERED);
-  if (remembered && !seat.querySelector("[selected]") && [...seat.options].some((one) => one.value === remembered)) seat.value = remembered;
+  const browser = () => seat.selectedOptions[0]?.dataset.phone !== "desk";
+
+  function showPhone() {
+    setText(by("phone").querySelector("span"), browser() ? t("this browser") : t("desk phone"));
+    setIcon(by("phone"), browser() ? "headset" : "answer");
+    by("mic-check").hidden = !browser();
+    if (browser() === (by("mic-row").dataset.of === "browser")) return;
+    by("mic-row").dataset.of = browser() ? "browser" : "desk";
+    release();
+    by("meter").hidden = true;
+    by("mic-said").classList.remove("over-danger");
+    setText(by("mic-said"), browser() ? t("Say something: the bar moves.") : t("The seat's own phone rings. Answer on it."));
+  }
 
   async function check() {
     stopMeter();
@@ -39,15 +49,13 @@ export function startSignOn(el) {
     unlock();
     if (window.Notification?.permission === "default") Notification.requestPermission().catch(() => {});
     const ring = pending(button);
-    const browser = form.elements.phone.value === "browser";
-    if (browser) {
+    if (browser()) {
       const result = stream ? "ok" : await check();
       if (result !== "ok" && state === "ready") return ring.refuse(microphoneWords(result));
     }
     wish = { button, state };
     try {
-      await send("POST", "/api/v1/seat/sign-in", { seat_id: seat.value, state, reason: state === "paused" ? by("pause-reason").value : "", phone: browser ? "browser" : "desk", take_over: takeOver });
-      localStorage.setItem(REMEMBERED, seat.value);
+      await send("POST", "/api/v1/seat/sign-in", { seat_id: seat.value, state, reason: state === "paused" ? by("pause-reason").value : "", phone: browser() ? "browser" : "desk", take_over: takeOver });
       ring.done();
       by("taken").hidden = true;
       release();
@@ -72,11 +80,8 @@ export function startSignOn(el) {
     signIn(wish?.button || by("go-ready"), wish?.state || "ready", true);
   });
   by("mic-check").addEventListener("click", check);
-  seat.addEventListener("change", () => { by("taken").hidden = true; });
-  form.addEventListener("change", () => {
-    const browser = form.elements.phone.value === "browser";
-    by("mic-row").hidden = !browser;
-    if (!browser) { release(); setText(by("mic-said"), t("Say something: the bar moves.")); }
-  });
+  seat.addEventListener("change", () => { by("taken").hidden = true; showPhone(); });
+  by("mic-row").dataset.of = "browser";
+  showPhone();
   return release;
 }

@@ -39,6 +39,7 @@ class Directory:
         self._principals: dict[int, Principal] = {}
         self._titles: dict[tuple[int, str], str] = {}
         self._queues: dict[int, list[tuple[str, str]]] = {}
+        self._english: dict[int, dict[str, str]] = {}
         self._reasons: dict[int, list[dict[str, Any]]] = {}
         self.limits: dict[tuple[int, str], tuple[int, int]] = {}
 
@@ -70,6 +71,7 @@ class Directory:
                 if (queue["name"], queue["title"]) not in self._queues[queue["unit_id"]]:
                     self._queues[queue["unit_id"]].append((queue["name"], queue["title"]))
                 self._titles[(queue["pbx_id"], queue["name"])] = queue["title"]
+                self._english.setdefault(queue["unit_id"], {})[queue["name"]] = queue["title_en"] or queue["title"]
                 self.limits[(queue["pbx_id"], queue["name"])] = (queue["sl_threshold_s"], queue["short_abandon_s"])
 
     def principal(self, user_id: int) -> Principal | None:
@@ -93,6 +95,10 @@ class Directory:
     def queues(self, unit_id: int) -> list[tuple[str, str]]:
         """The unit's queues: name, title."""
         return self._queues.get(unit_id, [])
+
+    def queue_titles(self, unit_id: int, lang: str) -> dict[str, str]:
+        """What people call the unit's queues in a language, by name."""
+        return self._english.get(unit_id, {}) if lang == "en" else dict(self.queues(unit_id))
 
     def pause_reasons(self, unit_id: int) -> list[dict[str, Any]]:
         """The unit's reasons to pause, in their order."""

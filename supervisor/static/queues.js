@@ -1,6 +1,7 @@
 // The queue board: a row a queue, its callers below it in order of arrival, today's figures as links. A queue's callers are
 // shown while it has any, unless folded; rows of queues never change places.
 
+import { queueTitle } from "/static/boot.js";
 import { patchFigure, patchFigures, shownFigures } from "/static/figures.js";
 import { bdi, fill, make, setAttribute, setText } from "/static/nodes.js";
 import { setTimer } from "/static/ticker.js";
@@ -31,8 +32,9 @@ export function mount(el, feed) {
     const entries = queue.entries || [];
     const open = entries.length > 0 && !folded.has(name);
     const fold = line.querySelector(".queue-name");
-    setText(fold.querySelector("span"), queue.title);
-    setAttribute(fold, "title", queue.title);
+    const title = queueTitle(name, queue.title);
+    setText(fold.querySelector("span"), title);
+    setAttribute(fold, "title", title);
     setAttribute(fold, "aria-expanded", String(open));
     setAttribute(fold, "aria-disabled", entries.length ? null : "true");
     setText(line.querySelector('[data-part="waiting"] b'), queue.waiting);
@@ -56,7 +58,8 @@ export function mount(el, feed) {
         line.dataset.call = entry.call_id;
         body.append(line);
       }
-      fill(line.querySelector(".who"), make("b", {}, bdi(entry.name || entry.number || t("Number withheld"))), entry.name && entry.number ? make("span", {}, " ", bdi(entry.number)) : null);
+      fill(line.querySelector(".who"), make("b", {}, bdi(entry.name || entry.number || t("Number withheld"))));
+      fill(line.querySelector('[data-part="number"]'), entry.name && entry.number ? bdi(entry.number) : null);
       setText(line.querySelector('[data-part="position"]'), entry.position);
       setTimer(line.querySelector(".timer"), { since: entry.since });
     }

@@ -1,6 +1,7 @@
 // The seat board: patches one row a person as the floor feed tells, filters and sorts in this browser. Nothing is sorted,
 // put in or taken out while the pointer or the focus is on the board: those changes wait behind "n changes, apply".
 
+import { queueTitle } from "/static/boot.js";
 import { duration } from "/static/format.js";
 import { patchFigures, shownFigures } from "/static/figures.js";
 import { bdi, fill, icon, setAttribute, setText } from "/static/nodes.js";
@@ -38,8 +39,9 @@ export function mount(el, feed) {
     setAttribute(row.querySelector(".state"), "title", reasonText(seat.state, seat.reason) || null);
     setTimer(row.querySelector(".timer"), { since: seat.since });
     drawWith(part("with"), seat.with);
-    setText(part("queue"), seat.with || seat.state === "wrap_up" ? seat.queue_title : "");
-    setAttribute(part("queue"), "title", seat.queue_title || null);
+    const queue = seat.with || seat.state === "wrap_up" ? queueTitle(seat.queue, seat.queue_title) : "";
+    setText(part("queue"), queue);
+    setAttribute(part("queue"), "title", queue || null);
     setText(part("calls"), seat.calls ?? "–");
     if (seat.calls_href || seat.href) setAttribute(part("calls"), "href", seat.calls_href || seat.href);
     setText(part("aht"), duration(seat.aht_s));

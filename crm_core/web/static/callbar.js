@@ -2,7 +2,7 @@
 // goes to the phone when the phone can do it, else to the server; the bar changes only when the feed says so.
 
 import { command, isPending, note, pending } from "/static/commands.js";
-import { callerName, callerNumber, chosen, currentCall, seatOf } from "/static/desk_state.js";
+import { callerName, callerNumber, chosen, currentCall, queueOf, seatOf } from "/static/desk_state.js";
 import { join, onLink, stateOf } from "/static/feed.js";
 import { bindKey } from "/static/keys.js";
 import { drawKeypad } from "/static/keypad.js";
@@ -28,6 +28,7 @@ export function startCallBar() {
   slot("hold").addEventListener("click", () => press("hold"));
   slot("mute").addEventListener("click", () => press("mute"));
   bindKey("say", sayAll);
+  bindKey("ready", wantReady);
   join("desk", (state) => { followSeat(seatOf(state)); draw(state); });
   phone.onChange(() => draw(stateOf("desk")));
   onLink((now) => { link = now; draw(stateOf("desk")); });
@@ -70,10 +71,10 @@ function moved(state, seat, call, phase, id) {
 const wrapLeft = (seat) => (seat.wrap_up_ends ? duration((seat.wrap_up_ends - serverNow()) / 1000) : "–");
 
 function rings(call) {
-  const sentence = t("Call from {name}, {queue}, waited {time}. F2 answers.", { name: callerName(call), queue: call.queue_title || call.queue || "–", time: duration(call.waited_s || 0) });
+  const sentence = t("Call from {name}, {queue}, waited {time}. F2 answers.", { name: callerName(call), queue: queueOf(call) || "–", time: duration(call.waited_s || 0) });
   alert(sentence);
   if (document.hidden && window.Notification?.permission === "granted") {
-    const told = new Notification(callerName(call), { body: [call.queue_title, callerNumber(call)].filter(Boolean).join(" · "), tag: `call-${call.id}` });
+    const told = new Notification(callerName(call), { body: [queueOf(call), callerNumber(call)].filter(Boolean).join(" · "), tag: `call-${call.id}` });
     told.onclick = () => { window.focus(); told.close(); };
   }
 }
@@ -109,7 +110,7 @@ function drawCaller(call) {
   const number = callerNumber(call);
   fill(zone,
     make("b", { title: callerName(call) }, bdi(callerName(call)), level),
-    make("small", { title: number }, number ? bdi(number) : "", number && call.queue_title ? " · " : "", call.queue_title || ""));
+    make("small", { title: number }, number ? bdi(number) : "", number && queueOf(call) ? " · " : "", queueOf(call)));
 }
 
 function can(button, able, why) {
@@ -175,6 +176,10 @@ function press(name) {
     command(button, "POST", `/api/v1/calls/${call.id}/hang-up`);
   }
   return undefined;
+}
+
+function wantReady() {
+  if (seatOf(stateOf("desk")).state !== "signed_out") command(document.getElementById("state-chip"), "POST", "/api/v1/seat/state", { state: "ready", reason: "" });
 }
 
 function sayAll() {

@@ -1,7 +1,8 @@
 // Reads the desk feed: which call the person is in, who is on it, what the seat is. Pure questions of the feed's state;
 // it asks no server and draws nothing.
 
-import { t } from "/static/words.js";
+import { queueTitle } from "/static/boot.js";
+import { language, t } from "/static/words.js";
 
 export const seatOf = (state) => state.seat?.me || { state: "signed_out", since: null, reason: "", next: "", phone: "browser", pbx_up: true };
 
@@ -38,4 +39,9 @@ export function callerNumber(call) {
   return call.number;
 }
 
-export const placeOf = (call) => [call.place, call.carrier].filter(Boolean).join(" ");
+export function placeOf(call) {
+  const english = language() === "en";
+  return [english ? call.place_en : call.place, english ? call.carrier_en : call.carrier].filter(Boolean).join(" ");
+}
+
+export const queueOf = (call) => queueTitle(call.queue, call.queue_title);

@@ -1,6 +1,7 @@
 // How numbers, durations and times look, the same in both languages and the same as the server's filters. It is not
-// where words come from, and it decides nothing about time zones: instants are shown in the browser's.
+// where words come from; instants are shown in the unit's time zone, as on the server's pages.
 
+import { zone } from "/static/boot.js";
 import { t } from "/static/words.js";
 
 const two = (n) => String(n).padStart(2, "0");
@@ -16,8 +17,8 @@ export function duration(seconds, { timer = false } = {}) {
 }
 
 export function clock(ms, { seconds = false } = {}) {
-  const at = new Date(ms);
-  return `${two(at.getHours())}:${two(at.getMinutes())}${seconds ? `:${two(at.getSeconds())}` : ""}`;
+  const parts = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) };
+  return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: zone(), hourCycle: "h23" }).format(ms);
 }
 
 export const number = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en-US"));

@@ -25,6 +25,7 @@ function meant(event) {
   const prefix = mac ? event.ctrlKey && event.shiftKey && !event.altKey : event.ctrlKey && event.altKey && !event.shiftKey;
   if (prefix && !event.metaKey) return letters[event.code] || "";
   if (event.ctrlKey && !event.altKey && !event.shiftKey && event.code === "KeyK") return "search";
+  if (event.ctrlKey && !event.altKey && event.code === "Slash") return "help";
   return "";
 }
 
@@ -42,9 +43,10 @@ window.addEventListener("keydown", (event) => {
 
 const inField = (node) => Boolean(node?.closest?.("input, textarea, select, [contenteditable]"));
 
-// One key outside fields: `/` to the page's filter, arrows or J and K through the rows of a list, digits to a choice.
+// One key outside fields: `?` to the list of keys, `/` to the page's filter, arrows or J and K through the rows of a list, digits to a choice.
 window.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || inField(event.target) || event.defaultPrevented) return;
+  if (event.key === "?") { acts.get("help")?.(); event.preventDefault(); return; }
   if (event.key === "/") {
     const filter = document.querySelector("#page [data-filter]");
     if (filter) { filter.focus(); filter.select(); event.preventDefault(); }

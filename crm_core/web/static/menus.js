@@ -1,5 +1,5 @@
 // Opens the small panels that float below what opened them (popovers): places them, moves the focus in and back. It knows
-// no panel's content, save the formula of a figure, which every page has.
+// no panel's content, save the formula of a figure, which every page has. One with data-center stands in the middle.
 
 import { fill, make } from "/static/nodes.js";
 import { t } from "/static/words.js";
@@ -37,7 +37,7 @@ document.addEventListener("beforetoggle", (event) => {
   const menu = event.target;
   if (!(menu instanceof HTMLElement) || !menu.classList.contains("menu") || event.newState !== "open") return;
   const button = opener?.getAttribute("popovertarget") === menu.id ? opener : document.querySelector(`[popovertarget="${menu.id}"]`) || opener;
-  if (button) place(menu, button);
+  if (button && menu.dataset.center === undefined) place(menu, button);
 }, true);
 
 document.addEventListener("toggle", (event) => {

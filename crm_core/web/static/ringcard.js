@@ -1,7 +1,7 @@
 // The card of a ringing caller under the bar, on every page but the desk, which has its own. It takes no focus, and no
 // click in its first 300 ms; it holds no command: Answer is in the bar.
 
-import { callerName, callerNumber, chosen, placeOf, several } from "/static/desk_state.js";
+import { callerName, callerNumber, chosen, placeOf, queueOf, several } from "/static/desk_state.js";
 import { bdi, fill, make } from "/static/nodes.js";
 import { duration } from "/static/format.js";
 import { t } from "/static/words.js";
@@ -30,6 +30,6 @@ export function showRing(call) {
     one?.company ? make("p.quiet", {}, [one.company, one.contact_title].filter(Boolean).join(" · ")) : null,
     several(call) ? make("p.quiet", {}, call.matches.map((match) => match.name).join(" · ")) : null,
     make("p", {}, callerNumber(call) ? bdi(callerNumber(call)) : "", make("span.faint", {}, ` ${placeOf(call)}`)),
-    make("p.faint", {}, [call.queue_title, call.waited_s >= 1 ? t("waited {time}", { time: duration(call.waited_s) }) : ""].filter(Boolean).join(" · ")),
+    make("p.faint", {}, [queueOf(call), call.waited_s >= 1 ? t("waited {time}", { time: duration(call.waited_s) }) : ""].filter(Boolean).join(" · ")),
     make("p", {}, make("a", { href: "/" }, t("Open the desk"))));
 }

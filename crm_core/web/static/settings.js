@@ -1,10 +1,10 @@
 // A person's own settings that show at once: theme, density, language. The page is not reloaded and the call goes on; a
 // new language comes as the same page rendered again, whose words replace the old ones in place.
 
+import { readBoot } from "/static/boot.js";
 import { send } from "/static/commands.js";
 import { toast } from "/static/notices.js";
 import { swap } from "/static/pages.js";
-import { setReasons } from "/static/states.js";
 import { readWords } from "/static/words.js";
 
 const root = document.documentElement;
@@ -42,8 +42,7 @@ export async function relabel() {
   root.lang = doc.documentElement.lang;
   for (const id of ["words", "boot"]) document.getElementById(id).textContent = doc.getElementById(id).textContent;
   readWords();
-  const reasons = JSON.parse(document.getElementById("boot").textContent).pause_reasons;
-  if (reasons) setReasons(reasons);
+  readBoot();
   document.querySelector(".nav")?.replaceWith(document.importNode(doc.querySelector(".nav"), true));
   for (const node of document.querySelectorAll("[data-say]")) copyWords(doc.querySelector(`[data-say="${node.dataset.say}"]`), node);
   await swap(doc, { focus: false });

@@ -1,6 +1,7 @@
 // The shell: what lives on while pages change. It starts the bar, the phone's watch, keys, settings and the first page, in
 // that order, and nothing else; each part is its own module.
 
+import { readBoot } from "/static/boot.js";
 import { startCallBar } from "/static/callbar.js";
 import { setToken } from "/static/commands.js";
 import { seed } from "/static/feed.js";
@@ -12,13 +13,11 @@ import { open } from "/static/menus.js";
 import { go, page, startPages } from "/static/pages.js";
 import { startSettings } from "/static/settings.js";
 import { phone } from "/static/softphone.js";
-import { setReasons } from "/static/states.js";
 import { setServerClock } from "/static/ticker.js";
 import "/static/timeline.js";
 
-const boot = JSON.parse(document.getElementById("boot").textContent);
+const boot = readBoot();
 setServerClock(boot.now, 1000);
-if (boot.pause_reasons) setReasons(boot.pause_reasons);
 setToken(document.documentElement.dataset.csrf || "");
 seed();
 
@@ -33,6 +32,15 @@ for (const [key, button] of [["state-menu", "state-chip"], ["search", "search-op
   const opener = document.getElementById(button);
   if (opener) bindKey(key, () => { const menu = document.getElementById(opener.getAttribute("popovertarget")); open(menu, opener); });
 }
+
+function showKeys() {
+  const help = document.getElementById("keys-menu");
+  for (const menu of document.querySelectorAll(".menu:popover-open")) if (menu !== help) menu.hidePopover();
+  help.togglePopover();
+  if (help.matches(":popover-open")) help.focus();
+}
+bindKey("help", showKeys);
+document.getElementById("keys-open").addEventListener("click", showKeys);
 
 // After Answer the desk comes to the front, unless the person is typing somewhere: then only the bar changes.
 document.addEventListener("lingxi:answer", () => {
