@@ -84,7 +84,7 @@ class Rows:
         """Every table with its rows."""
         of_call = {**self._base, "call_id": self._f.call_id}
         transfers = [
-            {**of_call, "id": self._f.legs[0].leg_id + n + 1 if self._f.legs else self._f.call_id + n + 1, "kind": t.kind.value, "by": t.by, "to": t.to,
+            {**of_call, "id": self._f.legs[0].leg_id + n + 1 if self._f.legs else self._f.call_id + n + 1, "kind": t.kind.value, "by": t.by[:60], "to": t.to[:60],
              "result": t.result, "at": t.at}
             for n, t in enumerate(self._f.transfers)
         ]  # fmt: skip
@@ -112,7 +112,7 @@ class Rows:
 
     def _leg(self, of_call: dict[str, Any], leg: Any) -> dict[str, Any]:
         return {
-            **of_call, "id": leg.leg_id, "pbx_leg_id": leg.pbx_leg_id, "party": leg.party, "endpoint": leg.endpoint[:60],
+            **of_call, "id": leg.leg_id, "pbx_leg_id": leg.pbx_leg_id[:80], "party": leg.party, "endpoint": leg.endpoint[:60],
             "number": leg.number[:60], "user_id": self._who(leg.endpoint) if leg.party == "seat" else None, "started_at": leg.started_at,
             "rang_at": leg.rang_at, "answered_at": leg.answered_at, "ended_at": leg.ended_at, "hangup_cause": leg.hangup_cause,
         }  # fmt: skip
@@ -129,13 +129,13 @@ class Rows:
 
     def _offer(self, e: EntryFact, o: Any) -> dict[str, Any]:
         return {
-            **self._counted, "id": o.offer_id, "entry_id": e.entry_id, "queue": e.queue, "extension": o.extension,
+            **self._counted, "id": o.offer_id, "entry_id": e.entry_id, "queue": e.queue, "extension": o.extension[:12],
             "user_id": self._who(o.extension), "started_at": o.started_at, "ended_at": o.ended_at, "result": o.result.value,
         }  # fmt: skip
 
     def _segment(self, s: Any) -> dict[str, Any]:
         return {
-            **self._counted, "id": s.segment_id, "leg_a": s.leg_a, "leg_b": s.leg_b, "queue": s.queue, "extension": s.extension,
+            **self._counted, "id": s.segment_id, "leg_a": s.leg_a, "leg_b": s.leg_b, "queue": s.queue, "extension": s.extension[:12],
             "user_id": self._who(s.extension) if s.extension else None, "started_at": s.started_at, "ended_at": s.ended_at,
             "talk_s": s.talk_s, "hold_s": s.hold_s,
         }  # fmt: skip

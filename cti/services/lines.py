@@ -7,9 +7,12 @@ their own. Commands that repeat one another are folded: only the last wish for a
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.bus import topic as bus_topic
@@ -17,17 +20,31 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.ids import stable_id
 from cti.domain.board import CallBoard
 from cti.events import CallEnded, CallStarted, DomainEvent, PbxLinkChanged
-from cti.pbx_events import LinkUp
+from cti.pbx_events import LegNamed, LegNow, LegStarted, LinkUp, PbxEvent
 from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
 
 log = structlog.get_logger(__name__)
 BEAT_S = 2.0
 RETRY_S = 1.0
+Told = TypeVar("Told", PbxEvent, LegNow)
+LONGEST = 200
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def topic(event: DomainEvent) -> str:
     """Where an event is published: unit.<id>.pbx.<id>.<wire name>."""
     return bus_topic(event.unit_id, event.pbx_id, event.WIRE)
+
+
+def readable(event: Told) -> Told:
+    """A leg's event, or a leg of a snapshot, without controls, halves of characters and marks that turn the direction of writing, wherever a caller sent them."""
+    if not isinstance(event, LegStarted | LegNamed | LegNow):
+        return event
+    texts = {name: getattr(event, name, "") for name in ("number", "name", "dialed")}
+    bad = {
+        name: _UNREADABLE.sub("", text)[:LONGEST] for name, text in texts.items() if len(text) > LONGEST or _UNREADABLE.search(text)
+    }
+    return replace(event, **bad) if bad else event
 
 
 class PbxLine:
@@ -53,6 +70,8 @@ class PbxLine:
         self.why = ""
         self.since: float | None = None
         self.lag_s = 0.0
+        self.replaying = False  # what is being published now was read back from the journal
+        self.on_agreed: Callable[[PbxLine, float | None], None] = lambda *_: None
         self._bus, self._clock = bus, clock
         self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
@@ -79,10 +98,12 @@ class PbxLine:
                 await self._rejoin()
 
     def _take(self, batch: Batch) -> None:
-        for event in batch.events:
+        self.replaying = batch.rebuilt
+        for event in map(readable, batch.events):
             if event.at is not None and not batch.rebuilt:
                 self.lag_s = max(self._clock.now() - event.at, 0.0)
             self._publish(self.board.apply(event))
+        self.replaying = False
         self._position = batch.position
         if batch.position:
             self._keep_position(self.pbx_id, self.board.epoch, min(self._starts.values(), default=batch.position))
@@ -102,7 +123,9 @@ class PbxLine:
         """After the link came up: take the whole state, make the members what they should be."""
         for attempt in range(5):
             try:
-                self._publish(self.board.reconcile(await self.driver.snapshot()))
+                now = await self.driver.snapshot()
+                self._publish(self.board.reconcile(replace(now, legs=tuple(map(readable, now.legs)))))
+                self.on_agreed(self, now.at)
                 await self.driver.set_members(self._members(self.pbx_id))
                 for extension, secret in self._secrets(self.pbx_id):
                     await self.driver.set_phone_secret(extension, secret)
