@@ -479,7 +479,7 @@ async def running(home: Path, cache: Path, url: str, clock: TickingClock | None 
             program.stop()
             await work
             structlog.reset_defaults()
-    assert here.failures == [], "\n".join(f"{one['event']}\n{one['trace']}" for one in here.failures)
+    assert here.failures == [], "\n".join(f"{one['event']}: {one['trace'][-400:]}" for one in here.failures)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
