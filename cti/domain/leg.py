@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+from unicodedata import category
 
 from cti.pbx_events import Endpoint, Party
 
@@ -35,6 +36,8 @@ class LegTrigger(StrEnum):
     ENDED = "ended"
 
 
+_UNFIT: Final = frozenset({"Cc", "Cs"})
+
 # What is not in the table changes nothing: the event came twice, late, or out of order.
 LEG: Final[dict[tuple[LegPhase, LegTrigger], LegPhase]] = {
     (LegPhase.DIALING, LegTrigger.RANG): LegPhase.RINGING,
@@ -47,6 +50,13 @@ LEG: Final[dict[tuple[LegPhase, LegTrigger], LegPhase]] = {
     (LegPhase.CONNECTED, LegTrigger.ENDED): LegPhase.ENDED,
     (LegPhase.HELD, LegTrigger.ENDED): LegPhase.ENDED,
 }
+
+
+def legible(text: str) -> str:
+    """What a party's name or number says, without what no page, file or database takes: control characters, halves of characters."""
+    if text.isprintable():
+        return text
+    return "".join(letter for letter in text if category(letter) not in _UNFIT)
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from cti.domain.call import Call
 from cti.domain.closing import fact_of
 from cti.domain.floor import Floor
-from cti.domain.leg import Leg, LegTrigger
+from cti.domain.leg import Leg, LegTrigger, legible
 from cti.domain.offers import Offers
 from cti.domain.talk import Talk
 from cti.domain.waits import Waits
@@ -44,7 +44,8 @@ class Legs:
         if floor.is_gone(event.leg):
             return
         call = floor.call_for(event.call, event.leg, event.at)
-        leg = Leg(floor.new_id(), event.leg, call, event.endpoint, event.number, event.name, event.dialed, event.inward, event.at)
+        number, name, dialed = legible(event.number), legible(event.name), legible(event.dialed)
+        leg = Leg(floor.new_id(), event.leg, call, event.endpoint, number, name, dialed, event.inward, event.at)
         floor.place(leg)
         if call.started_at is None or (event.at is not None and event.at < call.started_at):
             call.started_at = event.at
@@ -63,13 +64,13 @@ class Legs:
             self._floor.tell_start(call, event.at)
 
     def named(self, leg: Leg, event: LegNamed) -> None:
-        leg.number, leg.name = event.number, event.name
+        leg.number, leg.name = legible(event.number), legible(event.name)
 
     def dialed(self, leg: Leg, event: LegDialed) -> None:
         if leg.dialed_by is None:
             leg.dialed_by = event.by
             if not leg.inward and not leg.is_seat and event.dialed:
-                leg.number = event.dialed
+                leg.number = legible(event.dialed)
             self._tell_when_clear(leg.call, event)
         self._offers.rung(leg, event.at)
 

@@ -427,3 +427,19 @@ def test_missed_offers_and_rejections_keep_the_seat_free(floor: Floor) -> None:
     assert floor.board.at_extension("1001") == ()
     assert [str(e.result) for e in floor.of(OfferEnded)] == ["rejected"]  # type: ignore[attr-defined]
     assert not floor.of(SeatLeftCall)
+
+
+def test_names_and_numbers_hold_nothing_a_database_refuses(floor: Floor) -> None:
+    floor.tell(
+        LegStarted(
+            call="C",
+            leg="C",
+            endpoint=Endpoint(party=Party.TRUNK, name="carrier"),
+            number="1\x0039\ud800",
+            name="王\r\nAction: x\u202e",
+            dialed="8001",
+            inward=True,
+        )
+    )
+    (call,) = floor.board.calls()
+    assert (call.caller, call.caller_name) == ("139", "王Action: x\u202e")
