@@ -1,6 +1,6 @@
 """The wire: events as versioned JSON, for the bus between processes and for journals.
 
-A registry of wire name → dataclass, filled by the composition root; it knows no event by itself. It is not the shape
+A registry of wire name → dataclass or struct, filled by the composition root; it knows no event by itself. It is not the shape
 of any public interface: REST and webhooks have their own.
 """
 
@@ -20,7 +20,7 @@ class UnknownOnWire(LookupError):
 
 
 class Wire:
-    """Encodes events to (name, version, body) and back. Events are frozen dataclasses with WIRE and VERSION."""
+    """Encodes events to (name, version, body) and back. Events are frozen dataclasses or structs with WIRE and VERSION."""
 
     def __init__(self, types: Iterable[type] = (), upgrades: Mapping[tuple[str, int], Upgrade] | None = None) -> None:
         """`upgrades` maps (name, old version) to a function that turns a body of that version into the next one's."""
@@ -32,8 +32,8 @@ class Wire:
     def add(self, event_type: type) -> None:
         """Make a type known. Raises ValueError for a type without a wire name, or a name that is taken."""
         name = getattr(event_type, "WIRE", "")
-        if not name or not is_dataclass(event_type):
-            raise ValueError(f"{event_type.__qualname__} is no event: it needs to be a dataclass with a WIRE name")
+        if not name or not (is_dataclass(event_type) or issubclass(event_type, msgspec.Struct)):
+            raise ValueError(f"{event_type.__qualname__} is no event: it needs to be a dataclass or struct with a WIRE name")
         if self._types.get(name, event_type) is not event_type:
             raise ValueError(f"two events are called {name}: {self._types[name].__qualname__}, {event_type.__qualname__}")
         self._types[name] = event_type
