@@ -52,7 +52,7 @@ async def measure(folder: Path, tell: Tell, *, quick: bool) -> list[Result]:
     size, plan = (QUICK, QUICK_PLAN) if quick else (WHOLE, FULL_PLAN)
     watch, found = Watch(), Found()
     product = await ProductSide.make(folder, size, tell)
-    relay = RelaySide(product.seats, product._numbers)
+    relay = RelaySide(product.seats, product.numbers)
     try:
         tell("Starting the synthetic PBXs, the product, the relay and their consoles")
         await product.start()

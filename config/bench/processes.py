@@ -102,10 +102,12 @@ def allow_many_files() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Of one process, in MB: all it has mapped and in memory, and its fair share of that."""
+    """Of one process, in MB: all it has in memory, its fair share of that, and of the share what is its own and what is files'."""
 
     rss_mb: float
     pss_mb: float
+    own_mb: float
+    files_mb: float
 
 
 def cpu_s(pid: int) -> float:
@@ -120,7 +122,7 @@ def memory_of(pid: int) -> Memory:
         line.split(":")[0]: float(line.split()[1]) / 1024
         for line in (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
     }
-    return Memory(rss_mb=told["Rss"], pss_mb=told["Pss"])
+    return Memory(rss_mb=told["Rss"], pss_mb=told["Pss"], own_mb=told["Pss_Anon"], files_mb=told["Pss_File"])
 
 
 def children(pid: int) -> list[int]:

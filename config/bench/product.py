@@ -45,12 +45,12 @@ class Product:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> None:
+    async def start(self, module: tuple[str, ...] = ("config.main", "run")) -> None:
         """Start it and wait until it says that the line to the PBX is up."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LINGXI_")}
         with (self._folder / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "config.main", "run", env={**kept, "LINGXI_HOME": str(self._folder)}, stdout=log, stderr=log
+                sys.executable, "-m", *module, env={**kept, "LINGXI_HOME": str(self._folder)}, stdout=log, stderr=log
             )
         await asyncio.wait_for(self._until("the link to the PBX is up"), START_S)
 

@@ -30,6 +30,7 @@ class Seen:
     """What came of a span of calls, by the ledger: how long each pop took, and what went wrong."""
 
     latencies_ms: list[float] = field(default_factory=list)
+    cards_ms: list[float] = field(default_factory=list)
     placed: int = 0
     lost: int = 0
     wrong: int = 0
@@ -55,9 +56,9 @@ class Side:
     """One PBX with what listens to it and the consoles behind that."""
 
     def __init__(self, seats: dict[str, list[str]], numbers: list[tuple[str, frozenset[str]]]) -> None:
-        self.seats, self._numbers = seats, numbers
+        self.seats = seats
         self.secret = secrets.token_urlsafe(12)
-        self._whose = dict(numbers)
+        self.numbers, self._whose = numbers, dict(numbers)
         self._next = 0
         self.pbx: SyntheticPbx
         self.consoles: Consoles
@@ -74,7 +75,7 @@ class Side:
         await self.consoles.open()
 
     def _take_numbers(self, count: int) -> list[str]:
-        found = [self._numbers[(self._next + n) % len(self._numbers)][0] for n in range(count)]
+        found = [self.numbers[(self._next + n) % len(self.numbers)][0] for n in range(count)]
         self._next += count
         return found
 
@@ -102,7 +103,7 @@ class Side:
                 found.lost += 1
                 continue
             found.latencies_ms.append((mine[0][0] - left_at) * 1000)
-            self._judge_card(found, mine[0][2], self._whose[numbers[int(name.rpartition("-")[2])]])
+            self._judge_card(found, mine, left_at, self._whose[numbers[int(name.rpartition("-")[2])]])
         found.wrong += len(shown)
         return found
 
@@ -112,10 +113,13 @@ class Side:
         return False
 
     @staticmethod
-    def _judge_card(found: Seen, row: dict[str, Any], owners: frozenset[str]) -> None:
-        if row.get("looked_up"):
-            found.cards += 1
-            found.wrong_cards += frozenset(match["customer_id"] for match in row["matches"]) != owners
+    def _judge_card(found: Seen, mine: list[tuple[float, str, dict[str, Any]]], left_at: float, owners: frozenset[str]) -> None:
+        for at, _, row in mine:
+            if row.get("looked_up"):
+                found.cards += 1
+                found.cards_ms.append((at - left_at) * 1000)
+                found.wrong_cards += frozenset(match["customer_id"] for match in row["matches"]) != owners
+                return
 
     async def stop(self) -> None:
         """End PBX and consoles."""
@@ -130,6 +134,7 @@ class ProductSide(Side):
     def __init__(self, size: Size, folder: Path, file: Path, made: centre.Centre) -> None:
         super().__init__(made.seats, made.numbers)
         self.size, self._folder, self._file, self._made = size, folder, file, made
+        self.module: tuple[str, ...] = ("config.main", "run")
         self.product: Product
 
     @classmethod
@@ -143,7 +148,7 @@ class ProductSide(Side):
         """Start everything, and wait until every member is in its queues and every console has its snapshot."""
         port = await self.listen(anybody=False)
         self.product = Product(self._folder / "home", self._file, port, self.secret)
-        await self.product.start()
+        await self.product.start(self.module)
         wanted = sum(len(queues) for queues in self.seats.values())
         while (await self.pbx.ask(do="state"))["members"] < wanted:  # noqa: ASYNC110 - the other side is another process
             await asyncio.sleep(0.2)

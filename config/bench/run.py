@@ -8,12 +8,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from config.bench import pop
+from config.bench import lookup, memory, pop
 from config.bench.processes import allow_many_files
 from config.bench.results import Result, Tell, exit_code, show
 
 Bench = Callable[..., Coroutine[Any, Any, list[Result]]]
-BENCHES: Final[Mapping[str, Bench]] = {"pop": pop.measure}
+BENCHES: Final[Mapping[str, Bench]] = {"pop": pop.measure, "lookup": lookup.measure, "memory": memory.measure}
 
 
 def run(name: str, folder: Path, tell: Tell, *, as_json: bool, quick: bool) -> int:
