@@ -246,7 +246,7 @@ async def _deadline(folder: Path, watch: Watch, tell: Tell) -> Result:
         await watch.end_span()
     finally:
         await product.stop()
-    pop, card = median(seen.latencies_ms), median(seen.cards_ms or [float("nan")])
+    pop, card = median(seen.latencies_ms or [float("nan")]), median(seen.cards_ms or [float("nan")])
     early = sum(1 for one in seen.latencies_ms if one > 900)
     return Result(
         name="lookup.deadline", value=round(pop, 1), unit="ms", runs=seen.placed, noise=watch.heard(),

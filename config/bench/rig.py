@@ -88,22 +88,22 @@ class Side:
             rate=rate, seconds=seconds, talk_s=talk_s, ring_s=RING_S, run=f"run{self._runs}", numbers=numbers, seed=seed
         )
         await asyncio.sleep(SETTLE_S)
-        return self._compare(told, await self.consoles.seen(), numbers)
+        return self._compare(told, await self.consoles.seen())
 
-    def _compare(self, ledger: dict[str, Any], seen: dict[str, Any], numbers: list[str]) -> Seen:
+    def _compare(self, ledger: dict[str, Any], seen: dict[str, Any]) -> Seen:
         found = Seen(placed=ledger["placed"], starved=ledger["starved"], messages=seen["messages"], cut=seen["cut"])
         shown: dict[str, list[tuple[float, str, dict[str, Any]]]] = {}
         for at, seat, payload in seen["shown"]:
             for table, _, row in json.loads(payload)["put"]:
                 if table == "calls":
                     shown.setdefault(row["name"], []).append((at, seat, row))
-        for name, seat, left_at in ledger["ledger"]:
+        for name, seat, number, left_at in ledger["ledger"]:
             mine = [one for one in shown.pop(name, []) if one[1] == seat or self._count_wrong(found)]
             if not mine:
                 found.lost += 1
                 continue
             found.latencies_ms.append((mine[0][0] - left_at) * 1000)
-            self._judge_card(found, mine, left_at, self._whose[numbers[int(name.rpartition("-")[2])]])
+            self._judge_card(found, mine, left_at, self._whose[number])
         found.wrong += len(shown)
         return found
 

@@ -24,6 +24,7 @@ END: Final = b"\r\n\r\n"
 OFFER_AFTER_S: Final = 0.0015  # from the caller's place in the line to the first offer, as recorded
 RING_AFTER_S: Final = 0.001
 DIALED: Final = b"057188000001"
+_LETTERS: Final = str.maketrans("0123456789", "abcdefghij")  # a name with many digits would be masked as a number
 
 
 class SyntheticPbx(Helper):
@@ -92,7 +93,7 @@ class Pbx:
         self._boot = int(time.time())
         self._legs = 0
         self._live = 0
-        self._ledger: list[tuple[str, str, float]] = []
+        self._ledger: list[tuple[str, str, str, float]] = []
         self._starved = 0
         self._done = asyncio.Event()
         if self.anybody:
@@ -214,7 +215,7 @@ class Pbx:
         at, end, count = loop.time() + 0.1, loop.time() + 0.1 + how["seconds"], 0
         numbers: list[str] = how["numbers"]
         while at < end:
-            name = f"{how['run']}-{count:06}"
+            name = f"{how['run']}{count:06}".translate(_LETTERS)
             loop.call_at(at, self._arrive, name, numbers[count % len(numbers)], how["ring_s"], how["talk_s"])
             at, count = at + rng.expovariate(how["rate"]), count + 1
         self._live = count
@@ -256,7 +257,7 @@ class Pbx:
         for session in self.sessions:
             if session.events:
                 session.transport.write(said)
-        self._ledger.append((name, seat, at))
+        self._ledger.append((name, seat, values[b"number"].decode(), at))
         asyncio.get_running_loop().call_later(RING_AFTER_S, self._tell, script.RINGS, values)
 
     def _answer(self, seat: str, values: dict[bytes, Any]) -> None:
