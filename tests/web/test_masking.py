@@ -30,7 +30,7 @@ def leaks(told: dict[str, str], secrets: set[str]) -> list[str]:
     found = []
     for where, text in told.items():
         joined = re.sub(r"(?<=\d)[ \-](?=\d)", "", text)
-        runs = {run for run in re.findall(r"\d{7,}", text) + re.findall(r"\d{7,}", joined)}
+        runs = set(re.findall(r"\d{7,}", text) + re.findall(r"\d{7,}", joined))
         found += [f"{where}: {secret}" for secret in secrets if any(secret in run for run in runs)]
     return found
 
