@@ -257,6 +257,17 @@ class Desks:
             self._add_caller(person, row, known)
         return row
 
+    def agree(self, pbx_id: int, calls_of: Callable[[str], set[int]]) -> None:
+        """After a start or a break: no desk of this PBX shows a call that its seat is not in (`calls_of` an extension)."""
+        for s in [s for s in self._seats.all() if s.pbx_id == pbx_id]:
+            mine = self._calls.get(s.user_id, {})
+            gone = [call_id for call_id in mine if call_id not in calls_of(s.extension) and call_id != s.wrap_up_call]
+            for call_id in gone:
+                self._forget(s.user_id, call_id)
+            self.feed(s.unit_id, s.user_id).change(
+                "desk.agreed", [("seat", "me", self._seat_row(s.user_id))], [("calls", str(c)) for c in gone]
+            )
+
     def _left(self, event: SeatLeftCall) -> None:
         person = self._person(event, event.extension)
         if person is None:

@@ -236,6 +236,7 @@ class Program:
                 unit_id=row["unit_id"], pbx_id=row["id"], name=row["name"], driver=access.make_driver(row["position"]), bus=self.bus, clock=self.clock,
                 new_id=self.new_id, members=self.seats.members, secrets=self.seats.secrets, keep_position=self._keep_position,
             )  # fmt: skip
+            self.lines[row["id"]].on_agreed = self._agreed
             targets[row["id"]] = access.sip_ws
             if access.spool is not None:
                 spools[row["id"]] = access.spool
@@ -269,11 +270,8 @@ class Program:
                 for task in tasks:
                     task.cancel()
         finally:
-            await self.sip.close()
-            await self.between.close()
             await runner.cleanup()
-            await self.lookup.close()
-            await self.database.close()
+            await self.abandon()
 
     def _work(self) -> list[Coroutine[object, object, None]]:
         return [
@@ -285,6 +283,13 @@ class Program:
             self._write_positions(),
             *(line.run() for line in self.lines.values()),
         ]
+
+    async def abandon(self) -> None:
+        """Let go of everything without ever having run."""
+        await self.sip.close()
+        await self.between.close()
+        await self.lookup.close()
+        await self.database.close()
 
     def stop(self) -> None:
         """End `run`."""
@@ -357,6 +362,11 @@ class Program:
     def _pbx_up(self, pbx_id: int) -> bool:
         line = self.lines.get(pbx_id)
         return line is not None and line.up
+
+    def _agreed(self, line: PbxLine, at: float | None) -> None:
+        """A PBX's board has been brought in line with it: now seats and desks."""
+        self.seats.agree(line, at)
+        self.desks.agree(line.pbx_id, lambda extension: {part.call_id for part in line.board.at_extension(extension)})
 
     def _link_of(self, unit_id: int) -> Mapping[str, object]:
         line = next((x for x in self.lines.values() if x.unit_id == unit_id), None)

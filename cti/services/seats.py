@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_core.days import day_of
-from crm_core.entities.org import Audit, Unit, User
+from crm_core.entities.org import Unit, User
 from crm_core.kernel.access import Principal, Thing, may
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
+from cti.domain.leg import LegPhase
 from cti.domain.seat import BUSY, Facts, Intent, Phase, SeatState, Trigger, state_of, step, wants_calls
 from cti.events import (
     CallAnswered,
@@ -34,48 +33,19 @@ from cti.events import (
     PhoneRegistered,
     SeatChanged,
     SeatLeftCall,
-    WrapUpBooked,
 )
 from cti.pbx_events import OfferResult
 from cti.ports import Member, PbxRefused
 from cti.services.books import Books
 from cti.services.lines import PbxLine, topic
-from cti.storage import Queue, QueueAgent, Seat, SeatSession, Segment
+from cti.services.seat_books import SeatBooks
+from cti.services.sitting import Sitting
+from cti.storage import Queue, QueueAgent, Seat, SeatSession
 from cti.storage import SeatState as SeatStateRow
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class Sitting:
-    """Somebody at a seat, now."""
-
-    session_id: int
-    unit_id: int
-    pbx_id: int
-    user_id: int
-    seat_id: int
-    extension: str
-    seat_name: str
-    user_name: str
-    team_id: int | None
-    phone: str
-    secret: str
-    zone: str
-    queues: tuple[tuple[str, int], ...]
-    signed_in_at: float
-    intent: Intent = field(default_factory=Intent)
-    facts: Facts = field(default_factory=Facts)
-    state: SeatState = SeatState.SIGNED_OUT
-    since: float | None = None
-    reason: str = ""
-    call_id: int | None = None
-    wrap_up_call: int | None = None
-    wrap_up_from: float | None = None
-    wrap_up_ends: float | None = None
-    interval_id: int | None = None
-    wished: tuple[bool, str] | None = None
-    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+PHASES: Mapping[LegPhase, Phase] = {LegPhase.CONNECTED: Phase.TALKING, LegPhase.HELD: Phase.HELD, LegPhase.RINGING: Phase.RINGING}
+"""What a seat's part in a call means for the seat; a seat that dials and hears nobody yet is not in a call."""
 
 
 class Seats:
@@ -84,7 +54,8 @@ class Seats:
     def __init__(
         self, database: Database, books: Books, bus: Bus, clock: Clock, new_id: Callable[[], int], default_wrap_up_s: int
     ) -> None:
-        self._db, self._books, self._bus, self._clock, self._new_id = database, books, bus, clock, new_id
+        self._db, self._bus, self._clock, self._new_id = database, bus, clock, new_id
+        self._rows = SeatBooks(books, bus, new_id)
         self._default_wrap_up_s = default_wrap_up_s
         self._by_user: dict[int, Sitting] = {}
         self._by_extension: dict[tuple[int, str], Sitting] = {}
@@ -160,9 +131,15 @@ class Seats:
                     .where(SeatSession.signed_out_at.is_(None))
                 )
             ).all()
+            open_now = await db.execute(
+                select(SeatStateRow.session_id, SeatStateRow.state, SeatStateRow.reason, SeatStateRow.from_at).where(
+                    SeatStateRow.to_at.is_(None)
+                )
+            )
+            intervals = {row.session_id: (row.state, row.reason, row.from_at) for row in open_now}
             for row in rows:
                 queues = await self._queues_of(db, row.user_id, row.pbx_id)
-                self._take_up(row, queues)
+                self._take_up(row, queues, intervals.get(row.id))
             recent = (
                 select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id)
                 .order_by(SeatSession.signed_in_at.desc())
@@ -171,7 +148,7 @@ class Seats:
             for row in (await db.execute(recent)).all():
                 self._last_at.setdefault((row.pbx_id, row.extension), row.user_id)
 
-    def _take_up(self, row: object, queues: tuple[tuple[str, int], ...]) -> None:
+    def _take_up(self, row: object, queues: tuple[tuple[str, int], ...], interval: tuple[str, str, float | None] | None) -> None:
         r = row._mapping  # type: ignore[attr-defined]  # a joined row has no declared type
         sitting = Sitting(
             session_id=r["id"], unit_id=r["unit_id"], pbx_id=r["pbx_id"], user_id=r["user_id"], seat_id=r["seat_id"],
@@ -183,6 +160,8 @@ class Seats:
             ),
             wrap_up_call=r["wrap_up_call"], wrap_up_from=r["wrap_up_from"], wrap_up_ends=r["wrap_up_ends"],
         )  # fmt: skip
+        if interval is not None:
+            sitting.state, sitting.reason, sitting.since = SeatState(interval[0]), interval[1], interval[2]
         self._index(sitting)
         if sitting.wrap_up_ends is not None:
             self._set_timer(sitting)
@@ -229,7 +208,7 @@ class Seats:
             zone=zone, queues=queues, signed_in_at=now, intent=Intent(signed_in=True, pause_reason=reason if state == "paused" else ""),
         )  # fmt: skip
         self._index(sitting)
-        self._write_session(sitting, address)
+        self._rows.open_session(sitting, address)
         self._refresh(sitting, now)
         return sitting
 
@@ -269,7 +248,7 @@ class Seats:
         self._refresh(s, now)
         del self._by_user[s.user_id]
         self._by_extension.pop((s.pbx_id, s.extension), None)
-        self._update_session(s, signed_out_at=now, ended_by=by)
+        self._rows.keep(s, signed_out_at=now, ended_by=by)
 
     def want(self, user_id: int, state: str, reason: str = "") -> None:
         """Ready or paused: now, or as the next state while busy. Raises Refusal."""
@@ -279,7 +258,7 @@ class Seats:
         if state == "paused" and not reason:
             raise Refusal("no_reason", "Choose a reason for the pause.")
         s.intent = step(s.intent, s.facts, Trigger.WANT_READY if state == "ready" else Trigger.WANT_PAUSE, reason)
-        self._update_session(s)
+        self._rows.keep(s)
         self._refresh(s, self._clock.now(), tell=True)
 
     def finish(self, user_id: int) -> None:
@@ -297,10 +276,34 @@ class Seats:
             s = self.at(event.pbx_id, event.extension)
             if s is not None:
                 self._set_facts(s, Facts(registered=registered, phase=s.facts.phase), event)
+        elif isinstance(event, DomainEvent) and self._replaying(event.pbx_id):
+            return  # old news read back from the journal: `agree` takes up what came of it
         elif isinstance(event, CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall):
             s = self.at(event.pbx_id, event.extension)
             if s is not None:
                 self._hear_call(s, event)
+
+    def _replaying(self, pbx_id: int) -> bool:
+        line = self.lines.get(pbx_id)
+        return line is not None and line.replaying
+
+    def agree(self, line: PbxLine, at: float | None) -> None:
+        """Make every seat's half of the PBX what its board has now: after a start, and after the link was away."""
+        for s in [s for s in self._by_user.values() if s.pbx_id == line.pbx_id]:
+            part = next((p for p in line.board.at_extension(s.extension) if p.phase in PHASES), None)
+            facts = Facts(registered=line.board.registered(s.extension), phase=PHASES[part.phase] if part else Phase.NONE)
+            if facts == s.facts and (part is None or part.call_id == s.call_id):
+                continue
+            log.info(
+                "a seat was brought in line with the PBX", extension=s.extension, was=s.facts.phase.value, now=facts.phase.value
+            )
+            was_busy, s.facts = s.facts.phase is not Phase.NONE, facts
+            s.call_id = part.call_id if part else (s.wrap_up_call if s.intent.wrap_up else None)
+            if was_busy and part is None:
+                s.intent = step(s.intent, facts, Trigger.CALL_GONE)
+                self._rows.keep(s)
+            since = part.since if part and part.since is not None else at
+            self._refresh(s, since if since is not None else self._clock.now())
 
     def _hear_call(
         self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall
@@ -328,12 +331,12 @@ class Seats:
         at = event.at if event.at is not None else self._clock.now()
         if not event.talked or wrap_up_s <= 0 or s.wrap_up_ends is not None:
             s.intent = step(s.intent, s.facts, Trigger.CALL_GONE)
-            self._update_session(s)
+            self._rows.keep(s)
             return
         s.intent = step(s.intent, s.facts, Trigger.CALL_OVER)
         s.wrap_up_call, s.wrap_up_from, s.wrap_up_ends = event.call_id, at, at + wrap_up_s
         self._set_timer(s)
-        self._update_session(s)
+        self._rows.keep(s)
 
     def _set_facts(self, s: Sitting, facts: Facts, event: DomainEvent) -> None:
         s.facts = facts
@@ -350,8 +353,9 @@ class Seats:
         s.timer = asyncio.get_running_loop().call_later(wait, self._wrap_up_due, s)
 
     def _wrap_up_due(self, s: Sitting) -> None:
+        """The time is up; if that was while nobody watched, it ended then."""
         if s.wrap_up_ends is not None and self._by_user.get(s.user_id) is s:
-            self._end_wrap_up(s, self._clock.now())
+            self._end_wrap_up(s, min(self._clock.now(), s.wrap_up_ends))
 
     def _end_wrap_up(self, s: Sitting, now: float) -> None:
         if s.timer is not None:
@@ -362,26 +366,10 @@ class Seats:
         s.intent = step(s.intent, s.facts, Trigger.WRAP_UP_OVER)
         if s.facts.phase is Phase.NONE:
             s.call_id = None
-        self._update_session(s)
+        self._rows.keep(s)
         self._refresh(s, now)
         if call_id is not None and began is not None:
-            self._book_wrap_up(s, call_id, began, now)
-
-    def _book_wrap_up(self, s: Sitting, call_id: int, began: float, now: float) -> None:
-        day = day_of(began, s.zone)
-        event = WrapUpBooked(unit_id=s.unit_id, pbx_id=s.pbx_id, at=now, call_id=call_id, user_id=s.user_id, day=day)
-
-        async def write(db: AsyncConnection) -> None:
-            last = (
-                select(Segment.id)
-                .where(Segment.call_id == call_id, Segment.user_id == s.user_id)
-                .order_by(Segment.started_at.desc(), Segment.id.desc())
-                .limit(1)
-                .scalar_subquery()
-            )
-            await db.execute(update(Segment).where(Segment.id == last).values(acw_s=max(now - began, 0.0)))
-
-        self._books.put(write, lambda: self._bus.publish(topic(event), event))
+            self._rows.book_wrap_up(s, call_id, began, now)
 
     # ------------------------------------------------------------------------------------------------------------- the state
 
@@ -394,7 +382,7 @@ class Seats:
         changed = state is not s.state or reason != s.reason or s.since is None
         if changed:
             s.state, s.reason, s.since = state, reason, max(at, s.since or 0.0)
-            self._write_interval(s)
+            self._rows.begin_interval(s, s.since)
         self._tell_queues(s)
         if changed or tell:
             self._publish(s)
@@ -417,56 +405,7 @@ class Seats:
             for member in members:
                 self.lines[s.pbx_id].want_member(member)
 
-    # ------------------------------------------------------------------------------------------------------------- the books
-
     def _index(self, s: Sitting) -> None:
         self._by_user[s.user_id] = s
         self._by_extension[(s.pbx_id, s.extension)] = s
         self._last_at[(s.pbx_id, s.extension)] = s.user_id
-
-    def _write_session(self, s: Sitting, address: str) -> None:
-        row = {
-            "id": s.session_id, "unit_id": s.unit_id, "pbx_id": s.pbx_id, "user_id": s.user_id, "seat_id": s.seat_id,
-            "extension": s.extension, "phone": s.phone, "secret": s.secret if s.phone == "browser" else "", "address": address,
-            "signed_in_at": s.signed_in_at, "pause_reason": s.intent.pause_reason,
-        }  # fmt: skip
-        audit = {
-            "id": self._new_id(), "unit_id": s.unit_id, "at": s.signed_in_at, "user_id": s.user_id, "action": "seat_sign_in", "kind": "seat",
-            "thing_id": s.seat_id, "detail": s.extension,
-        }  # fmt: skip
-
-        async def write(db: AsyncConnection) -> None:
-            await db.execute(insert(SeatSession).values(row))
-            await db.execute(insert(Audit).values(audit))
-
-        self._books.put(write)
-
-    def _update_session(self, s: Sitting, **more: object) -> None:
-        values: dict[str, object] = {
-            "pause_reason": s.intent.pause_reason, "next_state": s.intent.next_state, "next_reason": s.intent.next_reason,
-            "wrap_up_call": s.wrap_up_call, "wrap_up_from": s.wrap_up_from, "wrap_up_ends": s.wrap_up_ends, **more,
-        }  # fmt: skip
-        session_id = s.session_id
-
-        async def write(db: AsyncConnection) -> None:
-            await db.execute(update(SeatSession).where(SeatSession.id == session_id).values(**values))
-
-        self._books.put(write)
-
-    def _write_interval(self, s: Sitting) -> None:
-        since = s.since if s.since is not None else self._clock.now()
-        session_id = s.session_id
-        row: dict[str, object] | None = None
-        if s.state is not SeatState.SIGNED_OUT:
-            row = {
-                "id": self._new_id(), "unit_id": s.unit_id, "pbx_id": s.pbx_id, "session_id": s.session_id, "user_id": s.user_id,
-                "state": s.state.value, "reason": s.reason, "call_id": s.call_id, "from_at": since, "day": day_of(since, s.zone), "zone": s.zone,
-            }  # fmt: skip
-
-        async def write(db: AsyncConnection) -> None:
-            open_rows = (SeatStateRow.session_id == session_id, SeatStateRow.to_at.is_(None))
-            await db.execute(update(SeatStateRow).where(*open_rows).values(to_at=since))
-            if row is not None:
-                await db.execute(insert(SeatStateRow).values(row))
-
-        self._books.put(write)

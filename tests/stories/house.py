@@ -24,7 +24,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
 
 from config.demo.asterisk_tree import AsteriskTree
-from config.demo.callers import Caller, Callers, LiveCaller
+from config.demo.callers import TRUNK_ADDRESS, Caller, Callers, LiveCaller
+from config.demo.run import Demo, passwords_of
 from config.demo.sounds import tone, write_wav
 from tests.lab.asterisk_lab import peers_or_skip
 from tests.peers.need import free_port, missing
@@ -88,6 +89,18 @@ class House:
         write_wav(self.tone, tone(CALLER_HZ, 2.0))
         write_wav(self.home / "agent.wav", tone(AGENT_HZ, 2.0))
         self.facts = json.loads((self.home / "run" / "demo.json").read_text())
+
+    def adopt_pbx(self, demo: Demo) -> None:
+        """Look at a product that a test starts over a demo's PBX."""
+        write_wav(self.tone, tone(CALLER_HZ, 2.0))
+        write_wav(self.home / "agent.wav", tone(AGENT_HZ, 2.0))
+        own = demo.pbx.own
+        self.facts = {
+            "url": f"http://127.0.0.1:{self.environment['LINGXI_WEB__PORT']}/",
+            "accounts": passwords_of(self.home),
+            "pbx": {"address": own.address, "sip": own.ports.sip},
+            "trunk_address": TRUNK_ADDRESS,
+        }
 
     def stop(self, with_signal: int = signal.SIGTERM) -> None:
         """End it."""
