@@ -242,7 +242,7 @@ async def _deadline(folder: Path, watch: Watch, tell: Tell) -> Result:
     try:
         await product.start()
         await watch.begin_span()
-        seen = await product.calls(rate=10, seconds=3, talk_s=2, seed=1)
+        seen = await product.calls(rate=10, seconds=3, ring_s=2, talk_s=1, seed=1)
         await watch.end_span()
     finally:
         await product.stop()

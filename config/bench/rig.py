@@ -79,13 +79,13 @@ class Side:
         self._next += count
         return found
 
-    async def calls(self, *, rate: float, seconds: float, talk_s: float, seed: int) -> Seen:
+    async def calls(self, *, rate: float, seconds: float, talk_s: float, seed: int, ring_s: float = RING_S) -> Seen:
         """Send calls through and say what came of them."""
         self._runs += 1
         numbers = self._take_numbers(int(rate * seconds * 1.5) + 10)
         await self.consoles.seen()
         told = await self.pbx.calls(
-            rate=rate, seconds=seconds, talk_s=talk_s, ring_s=RING_S, run=f"run{self._runs}", numbers=numbers, seed=seed
+            rate=rate, seconds=seconds, talk_s=talk_s, ring_s=ring_s, run=f"run{self._runs}", numbers=numbers, seed=seed
         )
         await asyncio.sleep(SETTLE_S)
         return self._compare(told, await self.consoles.seen())

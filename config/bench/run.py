@@ -8,12 +8,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from config.bench import lookup, memory, pop
+import uvloop
+
+from config.bench import lookup, memory, pop, pop_real
 from config.bench.processes import allow_many_files
 from config.bench.results import Result, Tell, exit_code, show
 
 Bench = Callable[..., Coroutine[Any, Any, list[Result]]]
-BENCHES: Final[Mapping[str, Bench]] = {"pop": pop.measure, "lookup": lookup.measure, "memory": memory.measure}
+BENCHES: Final[Mapping[str, Bench]] = {
+    "pop": pop.measure,
+    "pop-real": pop_real.measure,
+    "lookup": lookup.measure,
+    "memory": memory.measure,
+}
 
 
 def run(name: str, folder: Path, tell: Tell, *, as_json: bool, quick: bool) -> int:
@@ -22,7 +29,8 @@ def run(name: str, folder: Path, tell: Tell, *, as_json: bool, quick: bool) -> i
     chosen = list(BENCHES.values()) if name == "all" else [BENCHES[name]]
     found: list[Result] = []
     for bench in chosen:
-        results = asyncio.run(bench(folder, tell, quick=quick))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            results = runner.run(bench(folder, tell, quick=quick))
         found += results
         if as_json:
             for result in results:
