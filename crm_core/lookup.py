@@ -79,8 +79,12 @@ def _settle(answer: asyncio.Future[Sequence[Match]], found: Sequence[Match] | Ex
         answer.set_result(found)
 
 
+async def _leave_as_it_is(_connection: object) -> None:
+    """Between two questions on a connection."""
+
+
 class PostgresLookup:
-    """A small pool of plain driver connections."""
+    """A small pool of plain driver connections. They only ever read, so nothing is reset between two questions."""
 
     SQL = f"select {COLUMNS} from {JOIN} where p.unit_id = $1 and p.key = $2 order by p.id limit {LIMIT}"  # noqa: S608
 
@@ -92,7 +96,7 @@ class PostgresLookup:
     async def find(self, unit_id: int, key: str) -> Sequence[Match]:
         async with self._opening:
             if self._pool is None:
-                self._pool = await asyncpg.create_pool(self._url, min_size=1, max_size=4, command_timeout=5)
+                self._pool = await asyncpg.create_pool(self._url, min_size=1, max_size=4, command_timeout=5, reset=_leave_as_it_is)
         rows: list[Any] = await self._pool.fetch(self.SQL, unit_id, key)
         return [Match(*row) for row in rows]
 
