@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.settings import Settings, SettingsError
+from config.tongue import in_own_language, told
 
 app = typer.Typer(
     help="Lingxi 铃席: call-centre software on a SIP PBX.",
@@ -30,13 +31,13 @@ demo_app = typer.Typer(help="The demo's callers.", no_args_is_help=True)
 settings_app = typer.Typer(help="The settings.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
 app.add_typer(settings_app, name="settings")
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, markup=False)
 log = structlog.get_logger(__name__)
 
 
 def run() -> None:
     """Entry of the command."""
-    app()
+    in_own_language(app)()
 
 
 def _settings() -> Settings:
@@ -100,7 +101,9 @@ async def _first_administrator(program: Any) -> None:
     async with program.database.begin() as db:
         password = await first_rows(db, program.new_id, program.clock.now())
     if password is not None:
-        console.print(f"The first administrator is admin with the password {password} (shown only now; it must be changed).")
+        console.print(
+            told("The first administrator is admin with the password {password} (shown only now; it must be changed).", password=password)
+        )
 
 
 async def _run_demo(settings: Settings, *, lively: bool) -> None:
@@ -144,7 +147,7 @@ def upgrade() -> None:
 
     async def work() -> None:
         database = Database(_settings().database.url)
-        console.print("Upgraded." if await do(database) else "Nothing to do.")
+        console.print(told("Upgraded.") if await do(database) else told("Nothing to do."))
         await database.close()
 
     _loop(work())
@@ -176,10 +179,10 @@ async def _seed(settings: Settings, count: int, unit: str) -> None:
         query = select(Unit.id).where(Unit.name == unit) if unit else select(Unit.id).order_by(Unit.id)
         unit_id = (await db.execute(query)).scalar()
         if unit_id is None:
-            raise _fail("There is no such business unit. Run the product once first, or give --unit its name.")
+            raise _fail(told("There is no such business unit. Run the product once first, or give --unit its name."))
         there = (await db.execute(select(func.count()).select_from(Customer))).scalar_one()
     with Progress(console=console) as progress:
-        task = progress.add_task("Customers", total=count)
+        task = progress.add_task(told("Customers"), total=count)
         for rows in made_up.batches(unit_id, IdMaker(clock), clock.now(), count, seed=there + 1, first=there):
             async with database.begin() as db:
                 await made_up.write(db, rows)
@@ -203,7 +206,7 @@ def demo_call(
     try:
         facts = json.loads((settings.home.folder / "run" / "demo.json").read_text())
     except (OSError, ValueError) as error:
-        raise _fail("No demo runs here. Start it with: make run") from error
+        raise _fail(told("No demo runs here. Start it with: make run")) from error
     _loop(_demo_call(settings, facts, number, to, say, hold, name))
 
 
@@ -227,8 +230,9 @@ async def _demo_call(
     except (AsteriskMissing, BadText, BadSound) as error:
         raise _fail(str(error)) from error
     if not result.answered:
-        raise _fail(f"The PBX did not take the call (SIP {result.code}). {result.trouble}")
-    console.print(f"The call is over; ended by {'the caller' if result.ended_by == 'caller' else 'the other side'}.")
+        raise _fail(told("The phone system did not take the call (SIP {code}). {trouble}", code=result.code, trouble=result.trouble))
+    by_caller = result.ended_by == "caller"
+    console.print(told("The call is over; the caller hung up.") if by_caller else told("The call is over; the other side hung up."))
 
 
 # -------------------------------------------------------------------------------------------------------------- settings
@@ -257,9 +261,9 @@ def replay(files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=Fal
 
             sys.stdout.write(msgspec.json.encode(fact).decode() + "\n")
         for line, why in result.garbage:
-            console.print(f"{file}: line {line}: {why}")
+            console.print(told("{file}: line {line}: {why}", file=file, line=line, why=why))
         if result.still_open:
-            console.print(f"{file}: {result.still_open} calls are still open at the end")
+            console.print(told("{file}: {n} calls are still open at the end", file=file, n=result.still_open))
 
 
 @app.command()
@@ -273,9 +277,10 @@ def tls(
     settings = _settings()
     folder = settings.home.folder / "tls"
     cert, key = make(folder, tuple(host), days)
-    console.print(f'Made {cert} and {key}. Put into lingxi.toml:\n[web]\ntls_cert = "{cert}"\ntls_key = "{key}"')
+    console.print(told("Made {cert} and {key}. Put into lingxi.toml:", cert=cert, key=key))
+    sys.stdout.write(f'[web]\ntls_cert = "{cert}"\ntls_key = "{key}"\n')
     console.print(
-        "Browsers will ask once whether they may trust it. A certificate of a public authority goes into the same two lines."
+        told("Browsers will ask once whether they may trust it. A certificate of a public authority goes into the same two lines.")
     )
 
 
@@ -306,7 +311,7 @@ async def _token(settings: Settings, login: str, name: str, scopes: tuple[str, .
     try:
         made = await SignIn(database, clock, IdMaker(clock)).make_token(login, name, scopes, days)
     except Refusal as refusal:
-        raise _fail(str(refusal)) from refusal
+        raise _fail(told(refusal.say, **refusal.detail)) from refusal
     finally:
         await database.close()
     sys.stdout.write(made + "\n")
@@ -325,7 +330,7 @@ def bench(
     from config.bench.run import BENCHES, run
 
     if name != "all" and name not in BENCHES:
-        raise _fail(f"There is no bench {name}. There are: {', '.join((*BENCHES, 'all'))}.")
+        raise _fail(told("There is no bench {name}. There are: {all}.", name=name, all=", ".join((*BENCHES, "all"))))
     raise typer.Exit(run(name, _settings().home.folder / "bench", console.print, as_json=as_json, quick=quick))
 
 

@@ -31,6 +31,7 @@ from config.demo.sounds import tone, write_wav
 from config.demo.web import DemoWeb
 from config.lines import asterisk
 from config.settings import Settings
+from config.tongue import told
 from config.upgrade import upgrade
 from crm_core.days import zone_of
 from crm_core.entities.org import User
@@ -75,7 +76,7 @@ async def prepare_rows(settings: Settings, tell: Tell) -> tuple[int, int]:
             found = await centre.find_centre(db)
         if found is not None:
             return found
-        tell("Making the demo's centre: 8 agents, 3 queues, 500 customers, 30 days of calls")
+        tell(told("Making the demo's centre: 8 agents, 3 queues, 500 customers, 30 days of calls"))
         now = clock.now()
         async with database.begin() as db:
             made = await centre.make_centre(db, new_id, now)
@@ -148,7 +149,7 @@ class Demo:
         finally:
             await database.close()
         self.pbx = AsteriskProcess(plan, self.tree)
-        self._tell(f"Starting Asterisk {self.tree.version}")
+        self._tell(told("Starting Asterisk {version}", version=self.tree.version))
         await self.pbx.start()
         self.callers = Callers(self.tree, (own.address, own.ports.sip), self.home / "pbx" / "callers")
         access = PbxAccess(
@@ -324,18 +325,18 @@ class Demo:
 
 def welcome(facts: dict[str, Any]) -> str:
     """What people need to begin."""
-    lines = ["", f"Lingxi is ready: {facts['url']}", ""]
+    lines = ["", told("Lingxi is ready: {url}", url=facts["url"]), ""]
     names = {login: name for login, name, *_ in (*centre.AGENTS, *centre.OTHERS)}
     shown = [*centre.BY_HAND, "zhang", "qian", "admin"]
     for login in shown:
-        password = facts["accounts"].get(login, "as before")
+        password = facts["accounts"].get(login, told("as before"))
         lines.append(f"  {login:<6} {password:<14} {names.get(login, '')}")
     lines += [
         "",
-        "Sign in as wang, choose a seat, then send a caller in: page “Simulate a call”, or",
+        told("Sign in as wang, choose a seat, then send a caller in: page “Simulate a call”, or"),
         "  .venv/bin/lingxi demo call --from 13812341234 --to 057188000001",
         "",
-        "Ctrl-C stops everything.",
+        told("Ctrl-C stops everything."),
     ]
     return "\n".join(lines)
 
