@@ -102,7 +102,10 @@ async def _first_administrator(program: Any) -> None:
         password = await first_rows(db, program.new_id, program.clock.now())
     if password is not None:
         console.print(
-            told("The first administrator is admin with the password {password} (shown only now; it must be changed).", password=password)
+            told(
+                "The first administrator is admin with the password {password} (shown only now; it must be changed).",
+                password=password,
+            )
         )
 
 
@@ -230,7 +233,9 @@ async def _demo_call(
     except (AsteriskMissing, BadText, BadSound) as error:
         raise _fail(str(error)) from error
     if not result.answered:
-        raise _fail(told("The phone system did not take the call (SIP {code}). {trouble}", code=result.code, trouble=result.trouble))
+        raise _fail(
+            told("The phone system did not take the call (SIP {code}). {trouble}", code=result.code, trouble=result.trouble)
+        )
     by_caller = result.ended_by == "caller"
     console.print(told("The call is over; the caller hung up.") if by_caller else told("The call is over; the other side hung up."))
 
