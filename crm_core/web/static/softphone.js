@@ -13,6 +13,7 @@ const state = { ...blank };
 let agent = null;
 let session = null;
 let retry = 0;
+let unanswered = 0;
 let starting = 0;
 let answerWanted = 0;
 
@@ -76,6 +77,7 @@ function stop() {
 function disconnect() {
   starting += 1;
   clearTimeout(retry);
+  clearTimeout(unanswered);
   silence();
   const old = agent;
   agent = null;
@@ -113,6 +115,8 @@ function again(cause) {
 
 function wire(ua, current) {
   ua.on("registered", () => { if (current()) { clearTimeout(retry); change({ registered: true, tries: 0, cause: "" }); } });
+  // A phone system that is just starting may take the connection and lose the first REGISTER; its answer would be waited for half a minute.
+  ua.on("connected", () => { clearTimeout(unanswered); unanswered = setTimeout(() => { if (current() && !state.registered) again("no answer"); }, 4000); });
   ua.on("unregistered", () => { if (current()) change({ registered: false }); });
   ua.on("registrationFailed", ({ cause }) => { if (current()) again(cause); });
   ua.on("disconnected", () => { if (current() && (state.registered || !state.tries)) change({ registered: false, tries: state.tries + 1 }); });
