@@ -85,7 +85,7 @@ class TickingClock:
 # ------------------------------------------------------------------------------------------------------------------- the rows
 
 
-async def fill(database: Database, days: int = HISTORY_DAYS) -> None:
+async def fill(database: Database, days: int = HISTORY_DAYS, people: int = CUSTOMERS) -> None:
     """The demo's centre with customers and history, a guest, and a second unit with a PBX, people and a customer of its own."""
     clock = TickingClock()
     new_id = IdMaker(clock)
@@ -97,7 +97,7 @@ async def fill(database: Database, days: int = HISTORY_DAYS) -> None:
         patch.setattr("config.accounts.HASHER", _FastHasher())
         async with database.begin() as db:
             made = await centre.make_centre(db, new_id, now)
-            for rows in customers.batches(made.unit_id, new_id, now, CUSTOMERS):
+            for rows in customers.batches(made.unit_id, new_id, now, people):
                 await customers.write(db, rows)
             today = datetime.fromtimestamp(now, ZoneInfo("Asia/Shanghai")).date()
             rules = NumberRules(area_code="0571")
