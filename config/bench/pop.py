@@ -17,7 +17,7 @@ from config.bench.rig import ProductSide, RelaySide, Seen, Size
 from config.bench.watch import Watch
 
 WHOLE: Final = Size(consoles=3000, customers=1_000_000, callers=60_000)
-QUICK: Final = Size(consoles=300, customers=20_000, callers=2_000)
+QUICK: Final = Size(consoles=100, customers=20_000, callers=1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
