@@ -7,6 +7,7 @@ import { callerName, callsOf, currentCall, seatOf } from "/static/desk_state.js"
 import { figureText } from "/static/format.js";
 import { patchFigures } from "/static/figures.js";
 import { icon, make, setAttribute, setIcon, setText } from "/static/nodes.js";
+import { wish } from "/static/seatwish.js";
 import { bindKey } from "/static/keys.js";
 import { reasonText, stateWord } from "/static/states.js";
 import { setTimer } from "/static/ticker.js";
@@ -28,7 +29,7 @@ export function mount(el, feed) {
   let later = 0;
 
   by("finish").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/finish"));
-  by("back-ready").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/state", { state: "ready", reason: "" }));
+  by("back-ready").addEventListener("click", (event) => wish(event.currentTarget, { state: "ready", reason: "" }));
   const answered = () => { if (!document.activeElement?.closest?.("input, textarea, select")) by("notes").focus({ preventScroll: true }); };
   document.addEventListener("lingxi:answer", answered);
 

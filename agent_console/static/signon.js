@@ -40,6 +40,7 @@ export function startSignOn(el) {
     setText(by("mic-said"), found.result === "ok" ? stream.getAudioTracks()[0]?.label || microphoneWords("ok") : microphoneWords(found.result));
     by("mic-said").classList.toggle("over-danger", found.result !== "ok");
     by("meter").hidden = found.result !== "ok";
+    setText(by("mic-check").querySelector("span"), t("Check again"));
     if (stream) stopMeter = level(stream, (share) => { by("meter").firstElementChild.style.transform = `scaleX(${share.toFixed(2)})`; });
     return found.result;
   }

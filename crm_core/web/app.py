@@ -46,14 +46,17 @@ def make_app(
     open_routes(app)
     for route in routes.all:
         app.router.add_route(route.method, route.path, _adapt(route, pages, sign_in, observe))
-    app.router.add_get("/static/{name:.+}", lambda request: serve_static(request, pages.statics))
-    app.router.add_get("/api/openapi.json", lambda _: _json(document))
+
+    async def static(request: web.Request) -> web.StreamResponse:
+        return await serve_static(request, pages.statics)
+
+    async def described(_request: web.Request) -> web.StreamResponse:
+        return answer(document)
+
+    app.router.add_get("/static/{name:.+}", static)
+    app.router.add_get("/api/openapi.json", described)
     app.router.add_get("/{rest:.*}", _adapt(_NOWHERE, pages, sign_in, observe))
     return app
-
-
-async def _json(value: Any) -> web.StreamResponse:
-    return answer(value)
 
 
 async def _nowhere(ask: Ask) -> None:

@@ -10,6 +10,7 @@ import { bdi, fill, make, setAttribute, setIcon, setText } from "/static/nodes.j
 import { duration } from "/static/format.js";
 import { alert, status } from "/static/notices.js";
 import { showRing } from "/static/ringcard.js";
+import { wish } from "/static/seatwish.js";
 import { clearAnswerWish, phone } from "/static/softphone.js";
 import { causeWord, reasonText, stateWord } from "/static/states.js";
 import { drawStateMenu } from "/static/statemenu.js";
@@ -34,7 +35,7 @@ export function startCallBar() {
   onLink((now) => { link = now; draw(stateOf("desk")); });
   document.addEventListener("lingxi:words", () => draw(stateOf("desk")));
   document.addEventListener("lingxi:page", () => draw(stateOf("desk")));
-  document.getElementById("drop-next").addEventListener("click", (event) => command(event.currentTarget, "POST", "/api/v1/seat/state", { state: "ready", reason: "" }));
+  document.getElementById("drop-next").addEventListener("click", (event) => wish(event.currentTarget, { state: "ready", reason: "" }));
 }
 
 // The phone is there exactly while the person sits at a browser seat.
@@ -83,7 +84,7 @@ function drawChip(seat, call) {
   const chip = document.getElementById("state-chip");
   const dialling = seat.state === "talking" && call && call.direction === "outbound" && !call.answered_at;
   const more = reasonText(seat.state, seat.reason);
-  if (chip.dataset.state !== seat.state) { chip.dataset.state = seat.state; setIcon(chip, seat.state); }
+  if (chip.dataset.state !== seat.state) { chip.dataset.state = seat.state; setIcon(chip, seat.state); note(chip, ""); }
   setText(chip.querySelector(".word"), dialling ? t("Dialling") : more ? `${stateWord(seat.state)} · ${more}` : stateWord(seat.state));
   setAttribute(chip, "data-stale", !link.up || seat.pbx_up === false);
   setAttribute(chip, "title", more ? `${stateWord(seat.state)} · ${more}` : null);
@@ -179,7 +180,7 @@ function press(name) {
 }
 
 function wantReady() {
-  if (seatOf(stateOf("desk")).state !== "signed_out") command(document.getElementById("state-chip"), "POST", "/api/v1/seat/state", { state: "ready", reason: "" });
+  if (seatOf(stateOf("desk")).state !== "signed_out") wish(document.getElementById("state-chip"), { state: "ready", reason: "" });
 }
 
 function sayAll() {

@@ -183,5 +183,5 @@ function awake() {
   if (document.hidden || link.closed || !feeds.size) return;
   if (!socket || Date.now() - heard > 15_000) reconnect();
 }
-document.addEventListener("visibilitychange", awake);
+for (const event of ["visibilitychange", "resume"]) document.addEventListener(event, awake);
 for (const event of ["pageshow", "online", "focus"]) window.addEventListener(event, awake);

@@ -6,7 +6,7 @@ import { join, onLink, reconnect, stateOf } from "/static/feed.js";
 import { microphoneWords } from "/static/microphone.js";
 import { fill, icon, make, setAttribute } from "/static/nodes.js";
 import { alert, trouble } from "/static/notices.js";
-import { phone } from "/static/softphone.js";
+import { phone, recheckMicrophone } from "/static/softphone.js";
 import { t } from "/static/words.js";
 
 let link = { up: true, lostAt: 0, closed: "" };
@@ -44,6 +44,7 @@ function show(agent) {
   const menu = document.getElementById("health-menu");
   fill(menu, make("h3", {}, t("Health")), list.map(([name, state, words]) => make("p.check", { data: { level: state } },
     icon(state === "ok" ? "check" : state === "none" ? "info" : state === "warn" ? "warn" : "danger"), make("b", {}, name), make("span.quiet", {}, words))),
+  agent && phone.state.microphone && phone.state.microphone !== "ok" ? make("button.item", { type: "button", on: { click: recheckMicrophone } }, icon("mic"), t("Check again")) : null,
   agent && phone.state.elsewhere ? make("button.item", { type: "button", on: { click: phone.takeHere } }, icon("headset"), t("Use the phone in this tab")) : null);
   strips(agent, list);
 }
@@ -58,7 +59,7 @@ function strips(agent, list) {
   const off = agent && own.wanted && !own.registered && !own.elsewhere && own.tries > 1;
   trouble("phone", off ? t("Phone not registered; reconnecting, try {n}.", { n: own.tries }) : "");
   const bad = agent && own.microphone && own.microphone !== "ok";
-  trouble("microphone", bad ? microphoneWords(own.microphone) : "", { level: "danger" });
+  trouble("microphone", bad ? microphoneWords(own.microphone) : "", { level: "danger", act: { word: t("Check again"), run: recheckMicrophone } });
   trouble("tab", agent && own.elsewhere && own.wanted ? t("Your phone is in another tab.") : "", { act: { word: t("Use it here"), run: phone.takeHere } });
   const now = list.find((one) => one[1] === "danger")?.[2] || "";
   if (now !== spoken) { if (now) alert(now); else if (spoken) alert(t("Restored.")); spoken = now; }

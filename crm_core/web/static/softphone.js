@@ -3,7 +3,7 @@
 // `window.lingxi.phone`. Which tab holds the phone is phonetabs.js.
 
 import { send } from "/static/commands.js";
-import { microphoneTrouble } from "/static/microphone.js";
+import { checkMicrophone, closeStream, microphoneTrouble } from "/static/microphone.js";
 import { ask, leavePhone, tabs, takeHere, tell, wantPhone } from "/static/phonetabs.js";
 import { earcon, ring, silence } from "/static/ringtone.js";
 
@@ -132,6 +132,7 @@ function take(incoming) {
     if (state.call === "talking") earcon("ended");
     session = null;
     change({ call: "", held: false, muted: false });
+    if (!["", "ok"].includes(state.microphone)) recheckMicrophone();
   });
   incoming.on("peerconnection", ({ peerconnection }) => peerconnection.addEventListener("track", ({ streams, track }) => hear(streams[0] || new MediaStream([track]))));
   let gathered = 0;
@@ -161,6 +162,25 @@ function watchMicrophone(of) {
   const track = of.connection?.getSenders().find((sender) => sender.track?.kind === "audio")?.track;
   track?.addEventListener("ended", () => { if (session === of) change({ microphone: "missing" }); });
 }
+
+// Without a microphone no call is worth ringing: between calls the phone leaves the PBX, so that the seat is unreachable, and
+// comes back with the microphone.
+export async function recheckMicrophone() {
+  const { result, stream } = await checkMicrophone();
+  closeStream(stream);
+  change({ microphone: result });
+  if (!state.wanted || !tabs.leads || session) return result;
+  if (result !== "ok") disconnect();
+  else if (!agent) connect();
+  return result;
+}
+
+async function devicesChanged() {
+  const list = await navigator.mediaDevices.enumerateDevices();
+  const none = !list.some((one) => one.kind === "audioinput");
+  if (state.wanted && tabs.leads && !session && (none || !["", "ok"].includes(state.microphone))) recheckMicrophone();
+}
+navigator.mediaDevices?.addEventListener("devicechange", devicesChanged);
 
 export function clearAnswerWish() { answerWanted = 0; }
 export const setMicrophone = (result) => change({ microphone: result });

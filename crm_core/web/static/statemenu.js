@@ -3,6 +3,7 @@
 
 import { command } from "/static/commands.js";
 import { fill, icon, make } from "/static/nodes.js";
+import { wish } from "/static/seatwish.js";
 import { causeWord, pauseReasons } from "/static/states.js";
 import { t } from "/static/words.js";
 
@@ -37,7 +38,7 @@ export function drawStateMenu(menu, seat) {
 }
 
 async function choose(menu, button, body) {
-  if (await command(button, "POST", "/api/v1/seat/state", body)) menu.hidePopover();
+  if (await wish(button, body)) menu.hidePopover();
 }
 
 async function signOut(menu, button) {
