@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.settings import DEFAULTS
+from config.setup.seat_page import seat_page
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _HEAD = """# Settings
@@ -46,7 +47,7 @@ def settings_page() -> str:
     return "\n".join(page) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "seat-states.md": seat_page}
 
 
 def main() -> int:
