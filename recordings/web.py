@@ -24,6 +24,7 @@ from recordings.audio import peaks
 from recordings.calls import CallQuery, Calls
 from recordings.capture import inside
 
+LISTEN_S = 60.0
 DIRECTIONS = ("inbound", "outbound", "internal")
 
 
@@ -70,6 +71,7 @@ class CallWeb:
     ) -> None:  # fmt: skip
         self._pages, self._calls, self._db, self._clock, self._new_id = pages, calls, database, clock, new_id
         self._folder, self._zone, self._queues, self._people = folder, zone, queues, people
+        self._listens: dict[tuple[int, int], float] = {}
 
     def add_to(self, routes: Routes) -> None:
         """Declare the routes."""
@@ -130,10 +132,9 @@ class CallWeb:
         return _out((await self._calls.whole(ask.principal, ask.number("id")))["call"])
 
     async def sound(self, ask: Ask) -> web.StreamResponse:
-        """The sound, by range; the first range of a listen is what the audit log notes."""
+        """The sound, by range. Ranges within LISTEN_S of the first belong to one listen, and leave one trace, wherever they begin."""
         row, path = await self._file(ask)
-        if ask.request.http_range.start in (None, 0):
-            await self._note(ask, "listen", row["call_id"])
+        await self._note_listen(ask, row["call_id"])
         headers = {"Content-Type": "audio/wav", "Cache-Control": "private, no-store", "Content-Disposition": "inline"}
         return web.FileResponse(path, headers=headers)
 
@@ -161,6 +162,13 @@ class CallWeb:
                 "recording_lost", "Recording missing: {expected} s expected, no file. Reported.", expected=round(row["duration_s"])
             )
         return row, path
+
+    async def _note_listen(self, ask: Ask, call_id: int) -> None:
+        now, key = self._clock.monotonic(), (ask.principal.user_id, call_id)
+        if now - self._listens.get(key, -LISTEN_S) < LISTEN_S:
+            return
+        await self._note(ask, "listen", call_id)
+        self._listens = {k: at for k, at in self._listens.items() if now - at < LISTEN_S} | {key: now}
 
     async def _note(self, ask: Ask, action: str, call_id: int) -> None:
         person = ask.principal
