@@ -49,26 +49,32 @@ class Books:
 
     async def run(self) -> None:
         """Write for ever."""
-        pause = 0.05
+        pause, careful = 0.05, 0  # how many of the next writes go one by one, to find the one that can't be written
         while True:
             await self._wake.wait()
-            batch = [self._line[i] for i in range(min(len(self._line), BATCH))]
+            batch = [self._line[i] for i in range(min(len(self._line), 1 if careful else BATCH))]
             try:
-                await self._commit(batch)
+                possible = await self._commit(batch)
             except (OperationalError, InterfaceError, OSError) as error:
                 log.warning("the database is away; writes wait", waiting=len(self._line), why=type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
                 continue
             pause = 0.05
+            if not possible and len(batch) > 1:
+                careful = len(batch)
+                continue
+            careful = max(careful - 1, 0)
             for _ in batch:
                 self._line.popleft()
-            self._tell(batch)
+            if possible:
+                self._tell(batch)
             if not self._line:
                 self._wake.clear()
                 self._idle.set()
 
-    async def _commit(self, batch: list[tuple[Write, After | None]]) -> None:
+    async def _commit(self, batch: list[tuple[Write, After | None]]) -> bool:
+        """Commit these together; False where one of them can't be written. Raises when the database is away."""
         try:
             async with self._db.begin() as connection:
                 for write, _ in batch:
@@ -80,9 +86,8 @@ class Books:
                 raise OperationalError(str(error.statement), None, error) from error
             if len(batch) == 1:
                 log.exception("a write is impossible and was left out")
-                return
-            for item in batch:  # find the one that can't be written; the others must not suffer
-                await self._commit([item])
+            return False
+        return True
 
     def _tell(self, batch: list[tuple[Write, After | None]]) -> None:
         for _, after in batch:

@@ -1,0 +1,169 @@
+"""The books: everything written in order and once, also when the database goes away in between; one impossible write takes no other along."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_core.kernel.db import Database
+from cti.services.books import BATCH, Books, Write
+
+
+class Flaky(Database):
+    """A database that is away when a test says so: from the start of a transaction, or at its end, when all seemed well."""
+
+    away = False
+    breaks_at_the_end = 0
+    tries = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        self.tries += 1
+        if self.away:
+            raise OperationalError("begin", None, OSError("away"))
+        async with super().begin() as connection:
+            yield connection
+            if self.breaks_at_the_end:
+                self.breaks_at_the_end -= 1
+                raise OperationalError("commit", None, OSError("away"))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Flaky]:
+    found = Flaky(f"sqlite+aiosqlite:///{tmp_path / 'books.sqlite3'}")
+    async with found.begin() as db:
+        await db.execute(text("CREATE TABLE line (id INTEGER PRIMARY KEY, word TEXT UNIQUE NOT NULL)"))
+    yield found
+    await found.close()
+
+
+def line(word: str | None) -> Write:
+    async def write(db: AsyncConnection) -> None:
+        await db.execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": word})
+
+    return write
+
+
+async def written(database: Flaky) -> list[str]:
+    async with database.read() as db:
+        return list((await db.execute(text("SELECT word FROM line ORDER BY id"))).scalars())
+
+
+@asynccontextmanager
+async def served(books: Books) -> AsyncIterator[None]:
+    work = asyncio.create_task(books.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came about")
+
+
+async def test_writes_are_committed_in_order_and_told_afterwards(database: Flaky) -> None:
+    books, told = Books(database), []
+    async with served(books):
+        for n in range(3 * BATCH + 7):
+            books.put(line(f"{n}"), lambda n=n: told.append(n))
+        await books.settled()
+    assert await written(database) == [str(n) for n in range(3 * BATCH + 7)]
+    assert told == list(range(3 * BATCH + 7)) and books.waiting == 0
+    assert database.tries < 20, "many writes are one transaction"
+
+
+async def test_nothing_is_lost_while_the_database_is_away(database: Flaky) -> None:
+    books, told = Books(database), []
+    async with served(books):
+        books.put(line("before"), lambda: told.append("before"))
+        await books.settled()
+        database.away, before = True, database.tries
+        for n in range(5):
+            books.put(line(f"{n}"), lambda n=n: told.append(n))
+        await until(lambda: database.tries >= before + 2)
+        assert books.waiting == 5 and told == ["before"]
+        database.away = False
+        await books.settled()
+    assert await written(database) == ["before", "0", "1", "2", "3", "4"]
+    assert told == ["before", 0, 1, 2, 3, 4]
+
+
+async def test_a_database_that_goes_away_at_the_last_moment_gets_everything_once(database: Flaky) -> None:
+    books, told = Books(database), []
+    database.breaks_at_the_end = 2
+    async with served(books):
+        for n in range(4):
+            books.put(line(f"{n}"), lambda n=n: told.append(n))
+        await books.settled()
+    assert await written(database) == ["0", "1", "2", "3"] and told == [0, 1, 2, 3]
+
+
+async def test_an_impossible_write_is_left_out_and_takes_no_other_along(database: Flaky) -> None:
+    books, told = Books(database), []
+    async with served(books):
+        for word in ("a", "b", None, "b", "c"):
+            books.put(line(word), lambda word=word: told.append(word))
+        await books.settled()
+        books.put(line("d"), lambda: told.append("d"))
+        await books.settled()
+    assert await written(database) == ["a", "b", "c", "d"]
+    assert told == ["a", "b", "c", "d"], "what was not written is not told as written"
+
+
+async def test_an_impossible_write_and_a_database_that_goes_away_together_write_nothing_twice(database: Flaky) -> None:
+    books, told, counted = Books(database), [], []
+
+    def counts(n: int) -> Write:
+        async def write(db: AsyncConnection) -> None:
+            await db.execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": f"{n} {len(counted)}"})
+            counted.append(n)
+            if n == 3 and counted.count(3) == 1:
+                raise OperationalError("insert", None, OSError("away"))
+
+        return write
+
+    async with served(books):
+        books.put(counts(1), lambda: told.append(1))
+        books.put(line(None), lambda: told.append(2))
+        books.put(counts(3), lambda: told.append(3))
+        await books.settled()
+    assert [word.split()[0] for word in await written(database)] == ["1", "3"] and told == [1, 3]
+
+
+async def test_what_fails_after_a_write_keeps_nothing_from_going_on(database: Flaky) -> None:
+    books, told = Books(database), []
+
+    def fails() -> None:
+        raise RuntimeError("on purpose")
+
+    async with served(books):
+        books.put(line("a"), fails)
+        books.put(line("b"), lambda: told.append("b"))
+        await books.settled()
+    assert told == ["b"] and await written(database) == ["a", "b"]
+
+
+async def test_a_write_put_by_what_follows_a_write_is_written_too(database: Flaky) -> None:
+    books = Books(database)
+    async with served(books):
+        books.put(line("a"), lambda: books.put(line("b")))
+        await until(lambda: books.waiting == 0 and books._idle.is_set())
+        await books.settled()
+    assert await written(database) == ["a", "b"]
+
+
+def test_the_errors_that_mean_away_are_not_those_that_mean_impossible() -> None:
+    assert not issubclass(IntegrityError, OperationalError)
