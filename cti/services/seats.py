@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -35,7 +36,7 @@ from cti.events import (
     SeatLeftCall,
 )
 from cti.pbx_events import OfferResult
-from cti.ports import Member, PbxRefused
+from cti.ports import Member, PbxRefused, PbxUnreachable
 from cti.services.books import Books
 from cti.services.lines import PbxLine, topic
 from cti.services.seat_books import SeatBooks
@@ -63,6 +64,7 @@ class Seats:
         self._wrap_up_s: dict[tuple[int, str], int] = {}
         self._last_at: dict[tuple[int, str], int] = {}
         self.lines: Mapping[int, PbxLine] = {}
+        self._sitting_down = asyncio.Lock()
         bus.subscribe("unit", self._hear)
 
     # ------------------------------------------------------------------------------------------------------------- looking
@@ -192,27 +194,45 @@ class Seats:
             zone = (await db.execute(select(Unit.time_zone).where(Unit.id == seat.unit_id))).scalar_one()
         if state == "paused" and not reason:
             raise Refusal("no_reason", "Choose a reason for the pause.")
-        await self._make_room(principal, seat.pbx_id, seat.extension, take_over)
-        secret = seat.secret if seat.phone == "desk" else secrets.token_urlsafe(24)
-        if seat.phone == "browser":
-            try:
-                await self.lines[seat.pbx_id].driver.set_phone_secret(seat.extension, secret)
-            except PbxRefused as refusal:
-                raise Unavailable(
-                    "pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say
-                ) from refusal
+        async with self._sitting_down:  # one after the other: nobody sits down on a seat, or twice, while the PBX is being told
+            self._check_room(principal, seat.pbx_id, seat.extension, take_over)
+            secret = seat.secret if seat.phone == "desk" else secrets.token_urlsafe(24)
+            await self._tell_secret(seat.pbx_id, seat.extension, secret if seat.phone == "browser" else None)
+            await self._make_room(principal, seat.pbx_id, seat.extension, take_over)
+            return self._sit(principal, seat, secret, zone, queues, reason if state == "paused" else "", address)
+
+    async def _tell_secret(self, pbx_id: int, extension: str, secret: str | None) -> None:
+        line = self.lines.get(pbx_id)
+        try:
+            if line is None:
+                raise PbxUnreachable("this phone system is not in the settings")
+            if secret is not None:
+                await line.driver.set_phone_secret(extension, secret)
+        except PbxRefused as refusal:
+            raise Unavailable("pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say) from refusal
+
+    def _sit(
+        self,
+        principal: Principal,
+        seat: Any,
+        secret: str,
+        zone: str,
+        queues: tuple[tuple[str, int], ...],
+        reason: str,
+        address: str,
+    ) -> Sitting:
         now = self._clock.now()
         sitting = Sitting(
             session_id=self._new_id(), unit_id=seat.unit_id, pbx_id=seat.pbx_id, user_id=principal.user_id, seat_id=seat.id,
             extension=seat.extension, seat_name=seat.name, user_name=principal.name, team_id=principal.team_id, phone=seat.phone, secret=secret,
-            zone=zone, queues=queues, signed_in_at=now, intent=Intent(signed_in=True, pause_reason=reason if state == "paused" else ""),
+            zone=zone, queues=queues, signed_in_at=now, intent=Intent(signed_in=True, pause_reason=reason),
         )  # fmt: skip
         self._index(sitting)
         self._rows.open_session(sitting, address)
         self._refresh(sitting, now)
         return sitting
 
-    async def _make_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
+    def _check_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
         there, own = self.at(pbx_id, extension), self.of_user(principal.user_id)
         if own is not None and own.state in BUSY - {SeatState.WRAP_UP}:
             raise Conflict("in_call", "You are in a call at seat {seat}. Finish it first.", seat=own.extension)
@@ -228,6 +248,11 @@ class Seats:
                 raise Conflict(
                     "seat_in_call", "{name} is in a call at seat {seat}. Choose another.", seat=extension, name=there.user_name
                 )
+
+    async def _make_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
+        self._check_room(principal, pbx_id, extension, take_over)  # a call may have come while the PBX was being told
+        there, own = self.at(pbx_id, extension), self.of_user(principal.user_id)
+        if there is not None and there is not own:
             await self.sign_out(there.user_id, by="taken_over")
         if own is not None:
             await self.sign_out(own.user_id, by="taken_over" if take_over else "moved")
@@ -243,8 +268,10 @@ class Seats:
         if s.wrap_up_ends is not None:
             self._end_wrap_up(s, now)
         s.intent = step(s.intent, s.facts, Trigger.SIGN_OUT)
-        for queue, _ in s.queues:
-            self.lines[s.pbx_id].drop_member(queue, s.extension)
+        line = self.lines.get(s.pbx_id)
+        if line is not None:
+            for queue, _ in s.queues:
+                line.drop_member(queue, s.extension)
         self._refresh(s, now)
         del self._by_user[s.user_id]
         self._by_extension.pop((s.pbx_id, s.extension), None)
@@ -401,9 +428,10 @@ class Seats:
         members = list(self._members_of(s))
         wish = (members[0].paused, members[0].reason) if members else None
         if wish != s.wished:
-            s.wished = wish
-            for member in members:
-                self.lines[s.pbx_id].want_member(member)
+            s.wished, line = wish, self.lines.get(s.pbx_id)
+            if line is not None:
+                for member in members:
+                    line.want_member(member)
 
     def _index(self, s: Sitting) -> None:
         self._by_user[s.user_id] = s
