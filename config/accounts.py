@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crm_core.entities.org import RoleGrant, Unit, User
 from crm_core.kernel.access import ADMINISTRATOR, ROLES
 from crm_core.signin import HASHER, any_person
+from cti.storage import Pbx
 
 NewId = Callable[[], int]
 
@@ -27,6 +28,15 @@ async def first_rows(db: AsyncConnection, new_id: NewId, now: float) -> str | No
         db, new_id, unit_id, login="admin", name="管理员", role=ADMINISTRATOR, password=password, now=now, must_change=True
     )
     return password
+
+
+async def name_pbxs(db: AsyncConnection, new_id: NewId, names: Iterable[str]) -> None:
+    """Give every PBX of the settings its row, in the first unit."""
+    there = set((await db.execute(select(Pbx.name))).scalars())
+    unit_id = (await db.execute(select(Unit.id).order_by(Unit.id).limit(1))).scalar_one()
+    for name in names:
+        if name not in there:
+            await db.execute(insert(Pbx).values(id=new_id(), unit_id=unit_id, name=name))
 
 
 async def make_unit(db: AsyncConnection, new_id: NewId, *, name: str, zone: str, area_code: str) -> int:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sqlalchemy import select
+
 from config.bootstrap import PbxAccess
 from config.settings import Pbx, Settings
+from config.tongue import told
+from crm_core.kernel.db import Database
 from cti.pbx.asterisk.ari import Ari
 from cti.pbx.asterisk.driver import AsteriskDriver
+from cti.pbx.asterisk.provision import Login, write_atomically
 from cti.ports import PbxDriver
+from cti.services.provisioning import Surroundings, plan_of
+from cti.storage import Pbx as PbxRow
+
+TEMPLATES = Path(__file__).parent / "asterisk"
 
 
 def access_of(settings: Settings) -> Mapping[str, PbxAccess]:
@@ -56,3 +65,31 @@ def asterisk(
         )
 
     return make
+
+
+async def provisioned(settings: Settings, name: str, into: Path) -> frozenset[str]:
+    """Write the configuration of a PBX for including, and reload it where something changed; the names of the changed files.
+
+    Live calls are not touched. Raises LookupError for an unknown PBX, BadPlan for a row that can't stand in a configuration, PbxRefused.
+    """
+    pbx = next((one for one in settings.pbx if one.name == name), None)
+    if pbx is None:
+        raise LookupError(told("The settings have no PBX called {name}.", name=name))
+    around = Surroundings(
+        manager=Login(user=pbx.ami_user, secret=pbx.ami_secret),
+        ari=Login(user=pbx.ari_user, secret=pbx.ari_secret or pbx.ami_secret),
+        trunks=(),
+    )
+    database = Database(settings.database.url)
+    try:
+        async with database.read() as db:
+            pbx_id = (await db.execute(select(PbxRow.id).where(PbxRow.name == name))).scalar()
+        if pbx_id is None:
+            raise LookupError(told("The database has no PBX called {name} yet: run lingxi once first.", name=name))
+        plan = await plan_of(database, pbx_id, around)
+    finally:
+        await database.close()
+    changed = write_atomically(plan, TEMPLATES, into)
+    if changed and pbx.ari_url:
+        await Ari(pbx.ari_url, pbx.ari_user, pbx.ari_secret).reload()
+    return changed

@@ -94,12 +94,13 @@ async def _run(settings: Settings) -> None:
 
 
 async def _first_administrator(program: Any) -> None:
-    from config.accounts import first_rows
+    from config.accounts import first_rows, name_pbxs
     from config.upgrade import upgrade
 
     await upgrade(program.database)
     async with program.database.begin() as db:
         password = await first_rows(db, program.new_id, program.clock.now())
+        await name_pbxs(db, program.new_id, [pbx.name for pbx in program.settings.pbx])
     if password is not None:
         console.print(
             told(
@@ -154,6 +155,27 @@ def upgrade() -> None:
         await database.close()
 
     _loop(work())
+
+
+@app.command()
+def provision(
+    pbx: Annotated[str, typer.Argument(help="The PBX, by its name in the settings.")],
+    into: Annotated[Path, typer.Option(help="The folder that the PBX includes the files from.", file_okay=False)],
+) -> None:
+    """Write a PBX's configuration from the seats, queues and numbers in the database, and have it take over what changed."""
+    _loop(_provision(_settings(), pbx, into))
+
+
+async def _provision(settings: Settings, name: str, into: Path) -> None:
+    from config.lines import provisioned
+    from cti.pbx.asterisk.provision import BadPlan
+    from cti.ports import PbxRefused
+
+    try:
+        changed = await provisioned(settings, name, into)
+    except (BadPlan, LookupError, PbxRefused) as error:
+        raise _fail(str(error)) from error
+    console.print(told("Changed: {files}", files=", ".join(sorted(changed))) if changed else told("Nothing has changed."))
 
 
 @app.command()

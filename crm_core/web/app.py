@@ -25,6 +25,8 @@ from crm_core.web.pages import Pages, serve_static
 
 log = structlog.get_logger(__name__)
 COOKIE = "lingxi"
+FREE = frozenset({"/me", "/ws"})
+"""Pages that somebody who must change the password first may open."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 Observe = Callable[[str, str, int, float], None]
 
@@ -75,6 +77,8 @@ def _adapt(route: Route, pages: Pages, sign_in: SignIn, observe: Observe) -> Cal
         try:
             ask = await understand(request, sign_in, lang)
             _allow(route, ask)
+            if route.page and ask.visit is not None and ask.visit.must_change and route.path not in FREE:
+                return web.Response(status=303, headers={"Location": "/me"})
             response = answer(await route.handle(ask))
         except Refusal as refusal:
             response = _refused(request, route, pages, ask, lang, refusal)

@@ -199,9 +199,9 @@ class CallBoard(Live):
 
     def _link(self, event: PbxEvent, *, up: bool, why: str) -> None:
         floor = self._floor
-        if floor.link_up is up:
+        if floor.link_up is up and floor.link_why == why:
             return
-        floor.link_up = up
+        floor.link_up, floor.link_why = up, why
         floor.note(PbxLinkChanged(unit_id=floor.unit_id, pbx_id=floor.pbx_id, at=event.at, up=up, why=why))
 
     def _phone(self, event: PhoneSeen) -> None:

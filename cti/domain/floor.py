@@ -31,6 +31,7 @@ class Floor:
         self.new_id = new_id
         self.recall = recall
         self.link_up: bool | None = None
+        self.link_why = ""
         self.heard_at: float | None = None  # the latest moment the PBX told us of
         self.legs: dict[str, Leg] = {}  # of live calls, ended legs included
         self.calls: dict[str, Call] = {}  # by each of the PBX's names for it
