@@ -183,7 +183,7 @@ async def _put(
     tables: dict[type, list[dict[str, Any]]] = {}
     for made in batch:
         at = made.fact.started_at or 0.0
-        for table, rows in Rows(made.fact, day_of(at, past.zone), past.zone, people.get, limits, rules).all():
+        for table, rows in Rows(made.fact, day_of(at, past.zone), past.zone, lambda e, _: people.get(e), limits, rules).all():
             if table is Segment:
                 rows = [{**row, "acw_s": made.acw_s} for row in rows]
             tables.setdefault(table, []).extend(rows)

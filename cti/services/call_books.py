@@ -44,11 +44,12 @@ class CallBooks:
         at = next((t for t in (fact.started_at, fact.ended_at) if t is not None), self._clock.now())
         zone = self._zones(fact.unit_id)
         day = day_of(at, zone)
-        people = {s.extension: self._seats.who_sat(fact.pbx_id, s.extension) for s in fact.segments if s.extension}
-        rows = Rows(fact, day, zone, lambda ext: self._seats.who_sat(fact.pbx_id, ext), self._limits, self._rules(fact.unit_id))
+        rows = Rows(
+            fact, day, zone, lambda ext, at: self._seats.who_sat(fact.pbx_id, ext, at), self._limits, self._rules(fact.unit_id)
+        )
         customer_id = self._links.customer_of(fact.call_id)
         link_id = self._new_id()
-        users = tuple(sorted({u for u in people.values() if u is not None} | {u for u in rows.asked() if u is not None}))
+        users = tuple(sorted(u for u in rows.talked() | rows.asked() if u is not None))
         booked = CallBooked(
             unit_id=fact.unit_id, pbx_id=fact.pbx_id, at=fact.ended_at, call_id=fact.call_id, fact=fact, day=day, user_ids=users
         )
@@ -70,15 +71,19 @@ class Rows:
     """One finished call as rows of its tables."""
 
     def __init__(
-        self, fact: CallFact, day: str, zone: str, who: Callable[[str], int | None], limits: Mapping[tuple[int, str], tuple[int, int]], rules: NumberRules
+        self, fact: CallFact, day: str, zone: str, who: Callable[[str, float | None], int | None], limits: Mapping[tuple[int, str], tuple[int, int]], rules: NumberRules
     ) -> None:  # fmt: skip
         self._f, self._who, self._limits, self._rules = fact, who, limits, rules
         self._base: dict[str, Any] = {"unit_id": fact.unit_id, "pbx_id": fact.pbx_id}
         self._counted: dict[str, Any] = {**self._base, "call_id": fact.call_id, "day": day, "zone": zone}
 
+    def talked(self) -> set[int | None]:
+        """Everybody who talked at a seat."""
+        return {self._who(s.extension, s.started_at) for s in self._f.segments if s.extension}
+
     def asked(self) -> set[int | None]:
         """Everybody whose seat was rung."""
-        return {self._who(o.extension) for e in self._f.entries for o in e.offers}
+        return {self._who(o.extension, o.started_at) for e in self._f.entries for o in e.offers}
 
     def all(self) -> list[tuple[type, list[dict[str, Any]]]]:
         """Every table with its rows."""
@@ -106,14 +111,14 @@ class Rows:
             "direction": f.direction.value, "caller": f.caller[:60], "caller_name": f.caller_name[:120],
             "caller_key": read(outside, self._rules).key, "dialed": f.dialed[:60], "started_at": f.started_at, "answered_at": f.answered_at,
             "ended_at": f.ended_at, "outcome": f.outcome.value, "queue": f.entries[0].queue if f.entries else "",
-            "user_id": self._who(last.extension) if last and last.extension else None, "talk_s": sum(s.talk_s for s in f.segments),
+            "user_id": self._who(last.extension, last.started_at) if last and last.extension else None, "talk_s": sum(s.talk_s for s in f.segments),
             "unobserved": f.unobserved, "day": self._counted["day"], "zone": self._counted["zone"],
         }  # fmt: skip
 
     def _leg(self, of_call: dict[str, Any], leg: Any) -> dict[str, Any]:
         return {
             **of_call, "id": leg.leg_id, "pbx_leg_id": leg.pbx_leg_id[:80], "party": leg.party, "endpoint": leg.endpoint[:60],
-            "number": leg.number[:60], "user_id": self._who(leg.endpoint) if leg.party == "seat" else None, "started_at": leg.started_at,
+            "number": leg.number[:60], "user_id": self._who(leg.endpoint, leg.started_at) if leg.party == "seat" else None, "started_at": leg.started_at,
             "rang_at": leg.rang_at, "answered_at": leg.answered_at, "ended_at": leg.ended_at, "hangup_cause": leg.hangup_cause,
         }  # fmt: skip
 
@@ -124,19 +129,19 @@ class Rows:
         return {
             **self._counted, "id": e.entry_id, "queue": e.queue, "joined_at": e.joined_at, "left_at": e.left_at, "wait_s": e.wait_s,
             "outcome": e.outcome.value, "sl_threshold_s": threshold, "short_abandon_s": short,
-            "user_id": self._who(winner) if answered and winner else None,
+            "user_id": self._who(winner, e.left_at) if answered and winner else None,
         }  # fmt: skip
 
     def _offer(self, e: EntryFact, o: Any) -> dict[str, Any]:
         return {
             **self._counted, "id": o.offer_id, "entry_id": e.entry_id, "queue": e.queue, "extension": o.extension[:12],
-            "user_id": self._who(o.extension), "started_at": o.started_at, "ended_at": o.ended_at, "result": o.result.value,
+            "user_id": self._who(o.extension, o.started_at), "started_at": o.started_at, "ended_at": o.ended_at, "result": o.result.value,
         }  # fmt: skip
 
     def _segment(self, s: Any) -> dict[str, Any]:
         return {
             **self._counted, "id": s.segment_id, "leg_a": s.leg_a, "leg_b": s.leg_b, "queue": s.queue, "extension": s.extension[:12],
-            "user_id": self._who(s.extension) if s.extension else None, "started_at": s.started_at, "ended_at": s.ended_at,
+            "user_id": self._who(s.extension, s.started_at) if s.extension else None, "started_at": s.started_at, "ended_at": s.ended_at,
             "talk_s": s.talk_s, "hold_s": s.hold_s,
         }  # fmt: skip
 

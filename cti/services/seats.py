@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,8 @@ from cti.storage import Queue, QueueAgent, Seat, SeatSession
 from cti.storage import SeatState as SeatStateRow
 
 log = structlog.get_logger(__name__)
+SAT_KEPT = 50
+CLOCKS_APART_S = 1.0
 PHASES: Mapping[LegPhase, Phase] = {LegPhase.CONNECTED: Phase.TALKING, LegPhase.HELD: Phase.HELD, LegPhase.RINGING: Phase.RINGING}
 """What a seat's part in a call means for the seat; a seat that dials and hears nobody yet is not in a call."""
 
@@ -62,7 +65,7 @@ class Seats:
         self._by_extension: dict[tuple[int, str], Sitting] = {}
         self._phones: dict[tuple[int, str], bool] = {}
         self._wrap_up_s: dict[tuple[int, str], int] = {}
-        self._last_at: dict[tuple[int, str], int] = {}
+        self._sat: dict[tuple[int, str], deque[tuple[float, int]]] = {}
         self.lines: Mapping[int, PbxLine] = {}
         self._sitting_down = asyncio.Lock()
         bus.subscribe("unit", self._hear)
@@ -77,9 +80,11 @@ class Seats:
         """Who sits at this extension."""
         return self._by_extension.get((pbx_id, extension))
 
-    def who_sat(self, pbx_id: int, extension: str) -> int | None:
-        """The person at this extension, or the last one who was."""
-        return self._last_at.get((pbx_id, extension))
+    def who_sat(self, pbx_id: int, extension: str, at: float | None = None) -> int | None:
+        """The person at this extension at an instant by the PBX's clock (now, unless given), or the last one who was before."""
+        sat = self._sat.get((pbx_id, extension), ())
+        then = [user_id for since, user_id in sat if at is None or since <= at + CLOCKS_APART_S]
+        return then[-1] if then else (sat[0][1] if sat else None)
 
     def all(self, unit_id: int | None = None) -> list[Sitting]:
         """Every sitting (of a unit)."""
@@ -143,12 +148,15 @@ class Seats:
                 queues = await self._queues_of(db, row.user_id, row.pbx_id)
                 self._take_up(row, queues, intervals.get(row.id))
             recent = (
-                select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id)
+                select(SeatSession.pbx_id, SeatSession.extension, SeatSession.user_id, SeatSession.signed_in_at)
+                .where(SeatSession.signed_out_at.is_not(None))
                 .order_by(SeatSession.signed_in_at.desc())
                 .limit(2000)
             )
-            for row in (await db.execute(recent)).all():
-                self._last_at.setdefault((row.pbx_id, row.extension), row.user_id)
+            for past in (await db.execute(recent)).all():
+                sat = self._sat.setdefault((past.pbx_id, past.extension), deque(maxlen=SAT_KEPT))
+                if len(sat) < SAT_KEPT:
+                    sat.appendleft((past.signed_in_at or 0.0, past.user_id))
 
     def _take_up(self, row: object, queues: tuple[tuple[str, int], ...], interval: tuple[str, str, float | None] | None) -> None:
         r = row._mapping  # type: ignore[attr-defined]  # a joined row has no declared type
@@ -436,4 +444,4 @@ class Seats:
     def _index(self, s: Sitting) -> None:
         self._by_user[s.user_id] = s
         self._by_extension[(s.pbx_id, s.extension)] = s
-        self._last_at[(s.pbx_id, s.extension)] = s.user_id
+        self._sat.setdefault((s.pbx_id, s.extension), deque(maxlen=SAT_KEPT)).append((s.signed_in_at, s.user_id))
