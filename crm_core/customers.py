@@ -23,6 +23,7 @@ PAGE = 50
 COUNT_LIMIT = 10_000
 _NUMBER = re.compile(r"\+?\d(?:[\s().\-]{0,2}\d){6,}")
 LEVELS = ("", "C", "B", "A", "VIP")
+WIDTHS = {"name": 120, "kind": 10, "level": 10, "region": 40, "industry": 40, "remark": 2000}
 SORTS = {"name": Customer.name, "number": Customer.number, "created": Customer.created_at, "last": Customer.last_contact_at}
 
 
@@ -58,7 +59,7 @@ class ListPage:
 
 def initials_of(name: str) -> str:
     """The pinyin initials of a name in lower case: 浙江宏远 → zjhy."""
-    return "".join(part[0] for part in lazy_pinyin(name, style=Style.FIRST_LETTER) if part)[:60].lower()
+    return "".join(part[0] for part in lazy_pinyin(name, style=Style.FIRST_LETTER) if part).lower()[:60]
 
 
 def show_number(principal: Principal, written: str) -> str:
@@ -159,7 +160,10 @@ class Customers:
         return Card(row=row, owner=owner or "", contacts=people, points=shown)
 
     async def _row(self, db: AsyncConnection, principal: Principal, customer_id: int, action: str) -> dict[str, Any]:
-        found = (await db.execute(select(Customer.__table__).where(Customer.id == customer_id))).mappings().one_or_none()
+        wanted = select(Customer.__table__).where(Customer.id == customer_id)
+        if action == "edit":  # of two who change it at once the second waits, and then sees what the first one did
+            wanted = wanted.with_for_update()
+        found = (await db.execute(wanted)).mappings().one_or_none()
         if found is None or not may(principal, "see", thing_of(found)):
             raise NotFound("no_such_customer", "There is no such customer, or you may not see it.")
         if action != "see" and not may(principal, action, thing_of(found)):
@@ -217,11 +221,7 @@ class Customers:
             row = await self._row(db, principal, customer_id, "edit")
             if seen_at is not None and row["changed_at"] is not None and row["changed_at"] > seen_at + 1e-6:
                 raise Refusal("changed_meanwhile", "Somebody changed this customer meanwhile. Load it again and compare.")
-            new = {
-                k: _clean(v, 2000 if k == "remark" else 120)
-                for k, v in values.items()
-                if k in ("name", "kind", "level", "region", "industry", "remark")
-            }
+            new = {k: _clean(v, WIDTHS[k]) for k, v in values.items() if k in WIDTHS}
             _check(new.get("name", row["name"]), new.get("kind", row["kind"]), new.get("level", row["level"]))
             if "name" in new:
                 new["initials"] = initials_of(new["name"])
