@@ -41,7 +41,7 @@ from cti.services.seats import Seats
 
 POP_DEADLINE_S = 0.05
 QUEUES_S = 0.25
-DESKS_AT_ONCE, BREATH_S = 8, 0.01
+DESKS_AT_ONCE, BREATH_S = 8, 0.015
 TABLES = ("seat", "calls", "queues", "day")
 
 
@@ -100,6 +100,9 @@ class Desks:
         return [("queues", name, self._waiting(unit_id, name)) for name, _ in s.queues] if s is not None else []
 
     def _tell_followers(self, queues: list[tuple[int, str]]) -> None:
+        if self._desks.waiting:  # the desks are still being told of the last time
+            self._queues.add(queues)
+            return
         for unit_id in {unit_id for unit_id, _ in queues}:
             changed = {name for unit, name in queues if unit == unit_id}
             for s in self._seats.all(unit_id):

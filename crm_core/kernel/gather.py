@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable
+from itertools import islice
 from typing import Generic, TypeVar
 
 import structlog
@@ -26,6 +27,11 @@ class Gather(Generic[K]):
         self._due: dict[K, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many keys have not been told."""
+        return len(self._due)
+
     def add(self, keys: Iterable[K]) -> None:
         """These changed."""
         for key in keys:
@@ -34,7 +40,7 @@ class Gather(Generic[K]):
             self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._slice)
 
     def _slice(self) -> None:
-        keys = list(self._due)[: self._at_once] if len(self._due) > self._at_once else list(self._due)
+        keys = list(islice(self._due, self._at_once))
         for key in keys:
             del self._due[key]
         wait = self._breath_s if self._due else self._wait_s
