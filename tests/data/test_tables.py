@@ -65,7 +65,9 @@ def test_instants_are_seconds_with_microseconds_and_durations_say_so(table: Tabl
             assert isinstance(column.type, Float | Integer), column.name
 
 
-@pytest.mark.parametrize("mapper", list(Base.registry.mappers), ids=lambda m: str(m.class_.__name__))
+@pytest.mark.parametrize(
+    "mapper", sorted(Base.registry.mappers, key=lambda m: str(m.class_.__name__)), ids=lambda m: str(m.class_.__name__)
+)
 def test_a_table_says_what_it_is(mapper: Mapper[object]) -> None:
     assert (mapper.class_.__doc__ or "").strip()
 
