@@ -85,6 +85,9 @@ class Capture:
                 log.exception("a recording could not be looked after", call_id=job.call_id)
 
     async def _store(self, job: Job) -> None:
+        async with self._db.read() as db:
+            if (await db.execute(select(Recording.id).where(Recording.call_id == job.call_id))).first() is not None:
+                return  # looked after already: the call was told twice
         spool = self._spools.get(job.pbx_id)
         raw = None if spool is None else inside(spool, job.file)
         month = datetime.fromtimestamp(job.at or self._clock.now(), UTC).strftime("%Y/%m/%d")
@@ -151,5 +154,8 @@ class Job:
 
 def inside(folder: Path, name: str) -> Path | None:
     """A file of that name in the folder; None where the name would lead out of it."""
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    except (ValueError, OSError):  # a name that no file can have
+        return None
     return path if path.is_relative_to(folder.resolve()) else None
