@@ -25,6 +25,7 @@ from cti.services.seats import Seats
 from cti.storage import Call, CallNote, PauseReason, SeatSession, Segment
 
 NOTE_MAX = 20_000
+REASON_MAX = 20
 
 
 class SeatSignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -170,7 +171,7 @@ class AgentWeb:
         """Sit down."""
         wish = await ask.body(SeatSignIn)
         await self._seats.sign_in(
-            ask.principal, read_id(wish.seat_id, "seat_id"), state=_state(wish.state), reason=wish.reason[:20], take_over=wish.take_over, address=ask.address,
+            ask.principal, read_id(wish.seat_id, "seat_id"), state=_state(wish.state), reason=_kept(wish.reason, REASON_MAX), take_over=wish.take_over, address=ask.address,
         )  # fmt: skip
 
     async def sign_out(self, ask: Ask) -> None:
@@ -180,7 +181,7 @@ class AgentWeb:
     async def state(self, ask: Ask) -> None:
         """Ready or paused."""
         wish = await ask.body(SeatWish)
-        self._seats.want(ask.principal.user_id, _state(wish.state), wish.reason[:20])
+        self._seats.want(ask.principal.user_id, _state(wish.state), _kept(wish.reason, REASON_MAX))
 
     async def finish(self, ask: Ask) -> None:
         """End the wrap-up."""
@@ -232,7 +233,7 @@ class AgentWeb:
         call_id, note = ask.number("id"), await ask.body(Note)
         person = ask.principal
         await self._must_own(person, call_id)
-        text = note.text[:NOTE_MAX]
+        text = _kept(note.text, NOTE_MAX)
         now = self._clock.now()
         async with self._db.begin() as db:
             there = await db.execute(
@@ -291,6 +292,11 @@ class AgentWeb:
         if not may(person, "note", Thing(kind="call", unit_id=row.unit_id, owner_id=person.user_id if own else None)):
             raise NotAllowed("not_allowed", "You may not do this.")
         return int(row.pbx_id)
+
+
+def _kept(text: str, longest: int) -> str:
+    """A text from outside without what no database takes."""
+    return text.replace("\x00", "")[:longest]
 
 
 def _state(state: str) -> str:
