@@ -24,7 +24,7 @@ function wanted(call) {
   if (wantsNew === call.id) return "new";
   if (several(call)) return "several";
   if ((call.matches || []).length) return "";
-  return call.phase === "ringing" && call.number_kind === "withheld" ? "" : "new";
+  return call.number_kind === "withheld" && (call.phase === "ringing" || call.direction === "outbound") ? "" : "new";
 }
 
 function choices(holder, call) {

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -205,7 +205,11 @@ def when(at: float | None, zone: str, now: float) -> str:
 
 def full_time(at: float | None, zone: str) -> str:
     """The whole instant with its zone, for tooltips."""
-    return "–" if at is None else f"{datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
+    if at is None:
+        return "–"
+    then = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(zone))
+    hours, rest = divmod(int((then.utcoffset() or timedelta()).total_seconds()) // 60, 60)
+    return f"{then:%Y-%m-%d %H:%M:%S} UTC{hours:+d}{f':{rest:02}' if rest else ''}"
 
 
 async def serve_static(request: web.Request, statics: Statics) -> web.StreamResponse:

@@ -50,7 +50,7 @@ export function mount(el, feed) {
 
   function drawEntries(body, entries) {
     const rows = new Map([...body.rows].slice(1).map((one) => [one.dataset.call, one]));
-    for (const entry of entries) {
+    for (const [n, entry] of entries.entries()) {
       let line = rows.get(entry.call_id);
       rows.delete(entry.call_id);
       if (!line) {
@@ -60,7 +60,7 @@ export function mount(el, feed) {
       }
       fill(line.querySelector(".who"), make("b", {}, bdi(entry.name || entry.number || t("Number withheld"))));
       fill(line.querySelector('[data-part="number"]'), entry.name && entry.number ? bdi(entry.number) : null);
-      setText(line.querySelector('[data-part="position"]'), entry.position);
+      setText(line.querySelector('[data-part="position"]'), n + 1);
       setTimer(line.querySelector(".timer"), { since: entry.since });
     }
     for (const gone of rows.values()) gone.remove();

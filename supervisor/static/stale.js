@@ -14,6 +14,7 @@ export function startStale(el, feed) {
     const off = (!link.up && link.lostAt) || (health && health.up === false && (health.since || Date.now()));
     board.classList.toggle("veiled", Boolean(off));
     said.hidden = !off;
+    document.dispatchEvent(new Event("lingxi:health"));
     if (off) setText(said, t("Data from {time}", { time: clock(off, { seconds: true }) }));
   };
   const unlink = feed.onLink((now) => { link = now; draw(); });

@@ -2,7 +2,7 @@
 // goes to the phone when the phone can do it, else to the server; the bar changes only when the feed says so.
 
 import { command, isPending, note, pending } from "/static/commands.js";
-import { callerName, callerNumber, chosen, currentCall, queueOf, seatOf } from "/static/desk_state.js";
+import { callerName, callerNumber, chosen, currentCall, dialling, outgoing, queueOf, seatOf } from "/static/desk_state.js";
 import { join, onLink, stateOf } from "/static/feed.js";
 import { bindKey } from "/static/keys.js";
 import { drawKeypad } from "/static/keypad.js";
@@ -50,7 +50,7 @@ function draw(state) {
   drawChip(seat, call);
   drawCaller(call);
   drawSlots(seat, call);
-  showRing(call?.phase === "ringing" ? call : null);
+  showRing(call?.phase === "ringing" && !outgoing(call) ? call : null);
   const id = call?.id || "";
   if (phase !== was.phase || id !== was.call || seat.state !== was.seat) moved(state, seat, call, phase, id);
   else if (phase === "ringing" && callerName(call) !== was.name) rings(call);
@@ -62,7 +62,7 @@ function moved(state, seat, call, phase, id) {
   for (const ring of waits.values()) ring.done();
   waits.clear();
   if (phase !== "ringing") clearAnswerWish();
-  if (phase === "ringing" && (was.phase !== "ringing" || id !== was.call)) rings(call);
+  if (phase === "ringing" && !outgoing(call) && (was.phase !== "ringing" || id !== was.call)) rings(call);
   if (phase === "wrap_up" && was.phase !== "wrap_up") status(t("Call ended. Wrap-up {time}.", { time: wrapLeft(seat) }));
   if (!phase && was.phase === "ringing") status(seat.state === "paused" ? t("Missed; the call went to someone else.") : t("Caller hung up."));
   if (seat.state === "unreachable" && was.seat !== "unreachable" && was.seat) alert(t("Unreachable: {cause}. No calls will come.", { cause: causeWord(seat.reason) }));
@@ -82,10 +82,9 @@ function rings(call) {
 
 function drawChip(seat, call) {
   const chip = document.getElementById("state-chip");
-  const dialling = seat.state === "talking" && call && call.direction === "outbound" && !call.answered_at;
   const more = reasonText(seat.state, seat.reason);
   if (chip.dataset.state !== seat.state) { chip.dataset.state = seat.state; setIcon(chip, seat.state); note(chip, ""); }
-  setText(chip.querySelector(".word"), dialling ? t("Dialling") : more ? `${stateWord(seat.state)} · ${more}` : stateWord(seat.state));
+  setText(chip.querySelector(".word"), dialling(call) && ["ringing", "talking"].includes(seat.state) ? t("Dialling") : more ? `${stateWord(seat.state)} · ${more}` : stateWord(seat.state));
   setAttribute(chip, "data-stale", !link.up || seat.pbx_up === false);
   setAttribute(chip, "title", more ? `${stateWord(seat.state)} · ${more}` : null);
   const timer = chip.querySelector(".timer");

@@ -24,9 +24,15 @@ export function chosen(call) {
 
 export const several = (call) => !call.customer_id && (call.matches || []).length > 1;
 
+export const outgoing = (call) => call.direction === "outbound";
+
+// The other side of a call that this person dialled rings: the bar says that it dials.
+export const dialling = (call) => Boolean(call) && outgoing(call) && !call.answered_at && !call.ended_at;
+
 export function callerName(call) {
   const one = chosen(call);
   if (one?.name) return one.name;
+  if (outgoing(call) && !call.number) return t("Call out");
   if (call.number_kind === "withheld") return t("Number withheld");
   if (several(call)) return t("{n} match: choose one", { n: call.matches.length }, "{n} matches: choose one");
   if (call.number_kind === "internal") return call.name || t("Internal {number}", { number: call.number });
@@ -41,7 +47,7 @@ export function callerNumber(call) {
 
 export function placeOf(call) {
   const english = language() === "en";
-  return [english ? call.place_en : call.place, english ? call.carrier_en : call.carrier].filter(Boolean).join(" ");
+  return [english ? call.place_en : call.place, english ? call.carrier_en : call.carrier].filter(Boolean).join(english ? " · " : " ");
 }
 
 export const queueOf = (call) => queueTitle(call.queue, call.queue_title);

@@ -16,7 +16,7 @@ export function startHealth(agent) {
   const draw = () => show(agent);
   onLink((now) => { link = now; draw(); if (!link.up && link.lostAt) setTimeout(draw, 2100); });
   if (agent) { join("desk", draw); phone.onChange(draw); }
-  document.addEventListener("lingxi:words", draw);
+  for (const event of ["lingxi:words", "lingxi:health", "lingxi:page"]) document.addEventListener(event, draw);
 }
 
 // A link that comes back within two seconds is not worth a word.
@@ -24,10 +24,11 @@ const lost = () => !link.up && link.lostAt && (link.closed || Date.now() - link.
 
 function checks(agent) {
   const list = [[t("Server"), lost() ? "danger" : "ok", lost() ? t("no connection; trying again") : t("connected")]];
-  if (!agent) return list;
+  const floor = stateOf("floor").health?.pbx;
+  if (!agent) return floor ? [...list, phoneSystem(floor.up)] : list;
   const seat = seatOf(stateOf("desk"));
   const own = phone.state;
-  list.push([t("Phone system"), seat.pbx_up === false ? "danger" : "ok", seat.pbx_up === false ? t("PBX link lost. Calls go on; transfer is not available.") : t("connected")]);
+  list.push(phoneSystem(seat.pbx_up !== false && floor?.up !== false));
   if (seat.state === "signed_out") list.push([t("Phone"), "none", t("comes with the seat")]);
   else if (seat.phone === "desk") list.push([t("Phone"), "ok", t("desk phone")]);
   else if (own.elsewhere) list.push([t("Phone"), "ok", t("in another tab")]);
@@ -36,6 +37,8 @@ function checks(agent) {
   if (seat.phone !== "desk") list.push([t("Microphone"), !mic || mic === "ok" ? (mic ? "ok" : "none") : "danger", microphoneWords(mic)]);
   return list;
 }
+
+const phoneSystem = (up) => [t("Phone system"), up ? "ok" : "danger", up ? t("connected") : t("PBX link lost. Calls go on; transfer is not available.")];
 
 function show(agent) {
   const list = checks(agent);
@@ -53,8 +56,8 @@ function strips(agent, list) {
   if (link.closed === "signed_out") trouble("server", t("You are signed out of Lingxi."), { level: "danger", act: { word: t("Sign in"), run: () => location.reload() } });
   else if (link.closed) trouble("server", t("Lingxi is open in another tab, which took over."), { act: { word: t("Use it here"), run: reconnect } });
   else trouble("server", lost() ? t("Server lost. Your text is kept here, the call goes on; reconnecting.") : "", { level: "danger" });
-  const seat = agent ? seatOf(stateOf("desk")) : {};
-  trouble("pbx", agent && seat.pbx_up === false ? t("PBX link lost. Calls go on; transfer is not available.") : "", { level: "danger" });
+  const down = (agent && seatOf(stateOf("desk")).pbx_up === false) || stateOf("floor").health?.pbx?.up === false;
+  trouble("pbx", down ? t("PBX link lost. Calls go on; transfer is not available.") : "", { level: "danger" });
   const own = phone.state;
   const off = agent && own.wanted && !own.registered && !own.elsewhere && own.tries > 1;
   trouble("phone", off ? t("Phone not registered; reconnecting, try {n}.", { n: own.tries }) : "");

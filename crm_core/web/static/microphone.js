@@ -48,5 +48,5 @@ export function level(stream, show) {
     const decibel = 20 * Math.log10(Math.sqrt(sum / samples.length) || 1e-6);
     show(Math.min(1, Math.max(0, (decibel + 60) / 50)));
   }, 66);
-  return () => { clearInterval(timer); context.close(); };
+  return () => { clearInterval(timer); if (context.state !== "closed") context.close(); };
 }
