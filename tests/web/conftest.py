@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.web.program import Running, cache, copy_rows, database_url, filled, running, sqlite_url
+from tests.web.program import Running, cache, database_url, filled, postgres_with_rows, running, sqlite_url
 
 __all__ = ["cache", "everywhere", "filled", "program", "shared", "shared_everywhere"]
 
@@ -48,8 +48,6 @@ async def shared_everywhere(
     if request.param == "sqlite":
         url = sqlite_url(filled, folder)
     else:
-        server = request.getfixturevalue("_one_postgres")
-        url = server.url(server.make_database())
-        await copy_rows(filled, url)
+        url = await postgres_with_rows(request.getfixturevalue("_one_postgres"), filled)
     async with running(folder / "home", cache, url) as found:
         yield found

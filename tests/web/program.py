@@ -43,6 +43,7 @@ from crm_core.signin import digest
 from cti.pbx.scripted import PhoneHabit, ScriptedDriver, ScriptedPbx
 from cti.storage import InwardNumber, Pbx, Queue, QueueAgent, Seat
 from tests.peers.need import free_port
+from tests.peers.postgres_server import PostgresServer
 
 NOON: Final = datetime(2026, 11, 18, 15, 0, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
 TODAY: Final = "2026-11-18"
@@ -497,10 +498,20 @@ def sqlite_url(filled: Path, folder: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
+async def postgres_with_rows(server: PostgresServer, filled: Path) -> str:
+    """A new PostgreSQL database with the rows: copied into the server once, then made from that."""
+    template = "with_rows"
+    if template not in server.run_sql("postgres", "SELECT datname FROM pg_database").split():
+        server.run_sql("postgres", f"CREATE DATABASE {template}")
+        await copy_rows(filled, server.url(template))
+    name = server.make_database()
+    server.drop_database(name)
+    server.run_sql("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+    return server.url(name)
+
+
 async def database_url(request: pytest.FixtureRequest, kind: str, filled: Path, folder: Path) -> str:
     """A database of that kind with the rows in it."""
     if kind == "sqlite":
         return sqlite_url(filled, folder)
-    url: str = request.getfixturevalue("postgres_url")
-    await copy_rows(filled, url)
-    return url
+    return await postgres_with_rows(request.getfixturevalue("_one_postgres"), filled)
