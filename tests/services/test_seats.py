@@ -120,12 +120,14 @@ async def test_two_who_sit_down_at_once_do_not_share_a_seat(here: House) -> None
     tries = await asyncio.gather(here.sit("wang", "8001"), here.sit("li", "8001"), return_exceptions=True)
     assert [type(one).__name__ for one in tries].count("Conflict") == 1
     assert len(here.seats.all()) == 1
+    assert here.line.driver.secrets["8001"] == here.seats.all()[0].secret, "the one who sits there could not register"
 
 
 async def test_a_double_click_makes_one_sitting(here: House) -> None:
     await asyncio.gather(*(here.sit("wang", "8001") for _ in range(3)))
     rows = await here.rows(select(SeatSession.__table__))
     assert len([r for r in rows if r["signed_out_at"] is None]) == 1 and len(here.seats.all()) == 1
+    assert here.line.driver.secrets["8001"] == here.seats.all()[0].secret
 
 
 # ------------------------------------------------------------------------------------------------------------------ in a call
