@@ -1,6 +1,6 @@
 """Thousands of consoles without their screens: WebSockets that sign in with a cookie, join the desk feed, and note when a call is shown.
 
-One process, plain sockets: no more is read of a message than whether a call rings in it. What was noted is told when asked for,
+One process, plain sockets: no more is read of a message than whether a call is in it. What was noted is told when asked for,
 so that telling costs nothing while it is measured.
 
     python -m config.bench.consoles      settings as its first line, then one command a line
@@ -20,7 +20,7 @@ import uvloop
 from config.bench.processes import Helper, allow_many_files, asked, say, settings_line
 
 JOIN: Final = b'{"v":1,"t":"join","feed":"desk"}'
-SHOWN: Final = b'"phase":"ringing"'
+SHOWN: Final = b'["calls",'
 SNAPSHOT: Final = b'"t":"snapshot"'
 AT_ONCE: Final = 100
 

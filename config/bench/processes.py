@@ -116,6 +116,11 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def waited_s(pid: int) -> float:
+    """Seconds that a process's first thread was ready to run and had no core."""
+    return int((Path("/proc") / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+
+
 def memory_of(pid: int) -> Memory:
     """How much memory a process has."""
     told = {

@@ -6,6 +6,7 @@ Started and ended from outside like any installation; what it uses is read from 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from config.bench.processes import HelperFailed, children, cpu_s
+from config.bench.processes import HelperFailed, children, cpu_s, waited_s
 
 START_S: Final = 120.0
 
@@ -69,6 +70,10 @@ class Product:
         """Processor seconds used so far: by the main process, and by its reader."""
         return cpu_s(self.pid), sum(cpu_s(pid) for pid in children(self.pid))
 
+    def waited_s(self) -> float:
+        """Seconds that the main thread was ready to run and had no core."""
+        return waited_s(self.pid)
+
     async def stop(self) -> None:
         """End it as an administrator does, the hard way if it doesn't."""
         if self._process is None or self._process.returncode is not None:
@@ -81,4 +86,5 @@ class Product:
             self._process.kill()
             await self._process.wait()
             for pid in readers:
-                os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)

@@ -80,7 +80,7 @@ class Ear(asyncio.Protocol):
     def _forward(self, block: bytes) -> None:
         seat, name, number = _SEAT.search(block), _NAME.search(block), _NUMBER.search(block)
         if seat and name and number and (door := self._doors.get(seat[1])):
-            row = b'{"phase":"ringing","name":"%s","number":"%s"}' % (name[1], number[1])
+            row = b'{"name":"%s","number":"%s"}' % (name[1], number[1])
             door.write(
                 frame(
                     b'{"v":1,"t":"event","feed":"desk","cursor":"0:1","name":"call.offered","put":[["calls","1",%s]],"drop":[]}'
