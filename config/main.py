@@ -355,10 +355,13 @@ def bench(
 ) -> None:
     """Measure the product beside a floor; ends with 0 when all was reached, 1 when not, 3 when the machine was too busy to tell."""
     from config.bench.run import BENCHES, run
+    from config.logs import set_up
 
     if name != "all" and name not in BENCHES:
         raise _fail(told("There is no bench {name}. There are: {all}.", name=name, all=", ".join((*BENCHES, "all"))))
-    raise typer.Exit(run(name, _settings().home.folder / "bench", console.print, as_json=as_json, quick=quick))
+    settings = _settings()
+    set_up(settings.logs.level, settings.logs.format)
+    raise typer.Exit(run(name, settings.home.folder / "bench", console.print, as_json=as_json, quick=quick))
 
 
 if __name__ == "__main__":

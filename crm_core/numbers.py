@@ -96,13 +96,13 @@ def _parse(candidate: str, region: str) -> Number | None:
 
 
 def mask(shown: str) -> str:
-    """A number with its middle hidden: 13812341234 → 138****1234; short ones keep only their last two digits."""
-    bare = "".join(ch for ch in shown if ch.isdigit() or ch == "+")
-    if len(bare) >= 10:
-        return f"{bare[:-8]}****{bare[-4:]}"
-    if len(bare) >= 7:
-        return f"****{bare[-4:]}"
-    return f"****{bare[-2:]}" if bare else ""
+    """A number with its middle hidden: 13812341234 → 138****1234; short ones keep only their last four or two digits."""
+    digits = "".join(ch for ch in shown if ch.isdigit())
+    if len(digits) >= 10:
+        return f"{'+' if shown.lstrip().startswith('+') else ''}{digits[:-8]}****{digits[-4:]}"
+    if len(digits) >= 7:
+        return f"****{digits[-4:]}"
+    return f"****{digits[-2:]}" if digits else ""
 
 
 def kind_of(key: str) -> str:
