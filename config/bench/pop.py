@@ -7,6 +7,7 @@ has work to do all the time, so it must also not have stood in line for a core: 
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -56,7 +57,9 @@ async def measure(folder: Path, tell: Tell, *, quick: bool) -> list[Result]:
     watch, found = Watch(), Found()
     product = await ProductSide.make(folder, size, tell)
     relay = RelaySide(product.seats, product.numbers)
-    try:
+    async with AsyncExitStack() as stack:
+        for part in (watch, product, relay):
+            stack.push_async_callback(part.stop)
         tell("Starting the synthetic PBXs, the product, the relay and their consoles")
         await product.start()
         await relay.start()
@@ -67,10 +70,6 @@ async def measure(folder: Path, tell: Tell, *, quick: bool) -> list[Result]:
         tell(f"{plan.burst_rate:g} calls a second")
         found.burst = await product.measured_calls(rate=plan.burst_rate, seconds=plan.burst_seconds, talk_s=plan.talk_s, seed=99)
         return _results(plan, found, watch)
-    finally:
-        await relay.stop()
-        await product.stop()
-        await watch.stop()
 
 
 async def _pairs(plan: Plan, product: ProductSide, relay: RelaySide, watch: Watch, found: Found, tell: Tell) -> None:

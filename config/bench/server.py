@@ -11,6 +11,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final, Self
 
@@ -40,6 +41,8 @@ class Server:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         user = _other_user()
+        if user is not None and not all(one.stat().st_mode & 0o001 for one in folder.resolve().parents):
+            folder = Path(tempfile.mkdtemp(prefix="lingxi-bench-"))  # the other user may not come to where the data shall lie
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
         if not (folder / "data" / "PG_VERSION").exists():
