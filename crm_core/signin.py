@@ -195,14 +195,18 @@ class SignIn:
             await self._note(db, user.unit_id, user.id, "make_token", row["id"], name[:80])
         return token
 
-    async def set_password(self, user_id: int, old: str, new: str) -> None:
-        """Change the own password. Raises Refusal with what is wrong with it."""
-        async with self._db.begin() as db:
+    async def set_password(self, user_id: int, old: str, new: str, here: int) -> None:
+        """Change the own password; every other session than `here` ends. Raises Refusal with what is wrong with it."""
+        async with self._db.read() as db:
             row = (await db.execute(select(User.password_hash, User.login).where(User.id == user_id))).one()
-            if not _verify(row.password_hash, old):
-                raise Refusal("wrong_password", "The old password is wrong.")
-            check_password(new, row.login)
-            await db.execute(update(User).where(User.id == user_id).values(password_hash=HASHER.hash(new), must_change=False))
+        if not await asyncio.to_thread(_verify, row.password_hash, old):
+            raise Refusal("wrong_password", "The old password is wrong.")
+        check_password(new, row.login)
+        fresh = await asyncio.to_thread(HASHER.hash, new)
+        async with self._db.begin() as db:
+            await db.execute(update(User).where(User.id == user_id).values(password_hash=fresh, must_change=False))
+            others = (Session.user_id == user_id, Session.id != here, Session.ended_at.is_(None))
+            await db.execute(update(Session).where(*others).values(ended_at=self._clock.now()))
         self._remembered.clear()
 
     async def set_looks(self, user_id: int, **looks: str) -> None:

@@ -219,7 +219,8 @@ class CrmWeb:
     async def password_api(self, ask: Ask) -> None:
         """Change the own password."""
         change = await ask.body(PasswordChange)
-        await self._sign_in.set_password(ask.principal.user_id, change.old, change.new)
+        here = ask.visit.session_id if ask.visit is not None else 0
+        await self._sign_in.set_password(ask.principal.user_id, change.old, change.new, here)
 
     async def words_api(self, ask: Ask) -> WordsOut:
         """What scripts say, in the own language."""

@@ -35,6 +35,20 @@ async def test_the_first_administrator_gets_one_password_once(tmp_path: object) 
     await database.close()
 
 
+async def test_a_new_password_ends_every_other_session(everywhere: Running) -> None:
+    signs = everywhere.program.sign_in
+    here, there = [await signs.sign_in("wang", PASSWORD, address="", agent="") for _ in range(2)]
+    visit = await signs.visit(here)
+    assert (await signs.visit(there)).principal.login == "wang"
+    with pytest.raises(Refusal):
+        await signs.set_password(visit.principal.user_id, "not the old one", "a long new password", visit.session_id)
+    await signs.set_password(visit.principal.user_id, PASSWORD, "a long new password", visit.session_id)
+    assert (await signs.visit(here)).principal.login == "wang"
+    with pytest.raises(NotSignedIn):
+        await signs.visit(there)
+    assert await signs.sign_in("wang", "a long new password", address="", agent="")
+
+
 async def test_many_wrong_passwords_at_once_count_one_by_one(everywhere: Running) -> None:
     signs = everywhere.program.sign_in
     tries = [signs.sign_in("wang", "wrong", address="", agent="") for _ in range(3 * MAX_FAILURES)]
