@@ -60,6 +60,12 @@ WATCH: Final = """() => {
   });
 }"""
 
+GET_UP: Final = """async () => {
+  const post = (path) => fetch("/api/v1/seat/" + path, { method: "POST", headers: { "X-CSRF-Token": document.documentElement.dataset.csrf } });
+  await post("finish");
+  await post("sign-out");
+}"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pop:
@@ -195,6 +201,8 @@ class RealDemo:
         await page.fill("input[name=password]", self.facts["accounts"][LOGIN])
         await page.keyboard.press("Enter")
         await page.wait_for_url(lambda url: "signin" not in url)
+        await page.goto(self.facts["url"])
+        await page.evaluate(GET_UP)  # an earlier run may have been cut short
         await page.goto(self.facts["url"])
         seat = page.locator("[data-test=seat]")
         labels = await seat.locator("option").all_text_contents()
