@@ -1,24 +1,26 @@
 """Whose number is this? The look-up on the pop path, as near to the index as each database lets it be.
 
-It goes past the pool and the ORM: on SQLite over a read-only connection in one thread of its own, on PostgreSQL over a prepared
-statement on a connection of its own. It answers with candidates only; what a person may see of them is decided by the asker.
+It goes past the pool and the ORM: on SQLite over a read-only connection of its own, asked without a detour as long as the disk
+answers at once, on PostgreSQL over a prepared statement on a connection of its own. It answers with candidates only; what a person
+may see of them is decided by the asker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import queue
 import sqlite3
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, Protocol
 
 import asyncpg
+import structlog
 
 from crm_core.kernel.db import Database
 from crm_core.matches import Match
 
+log = structlog.get_logger(__name__)
 COLUMNS = "p.customer_id, p.contact_id, c.name, c.kind, c.level, c.owner_id, c.team_id, c.unit_id, coalesce(k.name, ''), coalesce(k.title, ''), p.id"
 JOIN = "contact_point p join customer c on c.id = p.customer_id left join contact k on k.id = p.contact_id"
 LIMIT = 20
@@ -35,48 +37,56 @@ class NumberLookup(Protocol):
 
 
 class SqliteLookup:
-    """One thread with one read-only connection. Requests wait in line; an answer wakes its asker on the loop."""
+    """Asks where it stands: an index in this process's own memory map answers sooner than a thread wakes up.
+
+    A disk that makes the loop wait is noticed: after an answer that took SLOW_S, or when the file is locked, the questions of the next
+    CALM_S go through a thread, where they hold up nothing but themselves.
+    """
 
     SQL = f"select {COLUMNS} from {JOIN} where p.unit_id = ? and p.key = ? order by p.id limit {LIMIT}"  # noqa: S608
+    SLOW_S = 0.005
+    CALM_S = 30.0
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._asked: queue.SimpleQueue[tuple[int, str, asyncio.Future[Sequence[Match]]] | None] = queue.SimpleQueue()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._serve, name="lookup", daemon=True)
-        self._thread.start()
+        self._here: sqlite3.Connection | None = None
+        self._aside: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "lookup")
+        self._aside_until = 0.0
 
     async def find(self, unit_id: int, key: str) -> Sequence[Match]:
-        answer: asyncio.Future[Sequence[Match]] = self._loop.create_future()
-        self._asked.put((unit_id, key, answer))
-        return await answer
-
-    def _serve(self) -> None:
-        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
-        connection.execute("pragma mmap_size=268435456")
-        while (asked := self._asked.get()) is not None:
-            unit_id, key, answer = asked
-            found: Sequence[Match] | Exception
+        began = monotonic()
+        if began >= self._aside_until:
             try:
-                found = [Match(*row) for row in connection.execute(self.SQL, (unit_id, key))]
-            except sqlite3.Error as error:
-                found = error
-            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits for it any more
-                self._loop.call_soon_threadsafe(_settle, answer, found)
-        connection.close()
+                if self._here is None:
+                    self._here = self._open(wait_s=0)
+                found = [Match(*row) for row in self._here.execute(self.SQL, (unit_id, key))]
+            except sqlite3.OperationalError as error:
+                log.warning("the look-up goes aside: the database file could not be read at once", why=str(error))
+            else:
+                if (ended := monotonic()) - began > self.SLOW_S:
+                    log.warning("the look-up goes aside: the disk is slow", took_ms=round(1000 * (ended - began)))
+                    self._aside_until = ended + self.CALM_S
+                return found
+            self._aside_until = began + self.CALM_S
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._find_aside, unit_id, key)
+
+    def _find_aside(self, unit_id: int, key: str) -> Sequence[Match]:
+        if self._aside is None:
+            self._aside = self._open(wait_s=5)
+        return [Match(*row) for row in self._aside.execute(self.SQL, (unit_id, key))]
+
+    def _open(self, wait_s: float) -> sqlite3.Connection:
+        # Each connection is used in one thread, but closed from another.
+        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=wait_s, check_same_thread=False)
+        connection.execute("pragma mmap_size=268435456")
+        return connection
 
     async def close(self) -> None:
-        self._asked.put(None)
-        await asyncio.to_thread(self._thread.join, 2)
-
-
-def _settle(answer: asyncio.Future[Sequence[Match]], found: Sequence[Match] | Exception) -> None:
-    if answer.done():
-        return
-    if isinstance(found, Exception):
-        answer.set_exception(found)
-    else:
-        answer.set_result(found)
+        await asyncio.to_thread(self._thread.shutdown)
+        for connection in (self._here, self._aside):
+            if connection is not None:
+                connection.close()
 
 
 async def _leave_as_it_is(_connection: object) -> None:

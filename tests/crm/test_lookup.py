@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from crm_core.entities.people import ContactPoint, Customer
+from crm_core.lookup import SqliteLookup
+from crm_core.matches import Match
 from cti.storage import Pbx
 from tests.web.program import SHARED_NUMBER, Running
 
@@ -52,3 +58,46 @@ async def test_a_call_is_never_linked_to_a_customer_of_another_unit(program: Run
         customer_id = program.program.links.customer_of(new.pop())
         assert (await program.one(select(Customer.name).where(Customer.id == customer_id)))["name"] == name
         await task
+
+
+class Slow(SqliteLookup):
+    """On a disk where every answer is a slow one; notes the threads that asked."""
+
+    SLOW_S = 0.0
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.threads: list[int] = []
+
+    def _find_aside(self, unit_id: int, key: str) -> Sequence[Match]:
+        self.threads.append(threading.get_ident())
+        return super()._find_aside(unit_id, key)
+
+
+async def test_a_slow_disk_holds_the_loop_up_once_and_then_only_a_thread(program: Running) -> None:
+    unit_id, key = await unit_of(program, "demo"), f"+86{SHARED_NUMBER}"
+    lookup = Slow(program.program.database.url.split(":///", 1)[1])
+    first, second = await lookup.find(unit_id, key), await lookup.find(unit_id, key)
+    assert first
+    assert first == second
+    assert len(lookup.threads) == 1
+    assert lookup.threads[0] != threading.get_ident()
+    await lookup.close()
+
+
+async def test_a_database_that_is_locked_does_not_stop_the_loop(program: Running, tmp_path: Path) -> None:
+    unit_id, key = await unit_of(program, "demo"), f"+86{SHARED_NUMBER}"
+    copy = tmp_path / "locked.sqlite3"
+    source = sqlite3.connect(program.program.database.url.split(":///", 1)[1])
+    locker = sqlite3.connect(copy)
+    source.backup(locker)
+    source.close()
+    locker.executescript("pragma journal_mode=delete; begin exclusive;")
+    lookup = SqliteLookup(str(copy))
+    asked = asyncio.create_task(lookup.find(unit_id, key))
+    done, _ = await asyncio.wait([asked], timeout=0.3)  # the loop turned meanwhile, or this would not have come back
+    assert not done
+    locker.rollback()
+    assert [m.customer for m in await asked] == ["杭州同号公司"]
+    locker.close()
+    await lookup.close()
