@@ -66,7 +66,7 @@ class Pbx:
 class Phones:
     region: Annotated[str, region] = "CN"
     outside_prefix: Annotated[str, Pattern(r"[0-9*#]*", "write digits, or nothing")] = ""
-    extension_pattern: Annotated[str, regular_expression] = "[1-8][0-9]{2,4}"
+    extension_pattern: Annotated[str, regular_expression] = "(?!1[12][0-9]$|1[0-2][0-9]{3}$)[1-8][0-9]{2,4}"
     area_code: Annotated[str, Pattern(r"[0-9]*", "write digits, such as 0571, or nothing")] = ""
 
 

@@ -47,6 +47,26 @@ def test_a_key_is_its_own_key(raw: str, rules: NumberRules) -> None:
         assert read(found.national, rules).key == found.key
 
 
+MAINLAND = st.from_regex(r"(\+|\+86|0086|86|0|9)?(1[0-9]{10}|(10|2[0-9]|[3-9][0-9]{2})[1-9][0-9]{6,7})", fullmatch=True)
+
+
+@given(MAINLAND, st.sampled_from([RULES, NumberRules()]))
+@example("+86" + "1" * 11, RULES)
+@example("02095577", RULES)
+def test_the_quick_way_reads_as_the_long_way_does(raw: str, rules: NumberRules) -> None:
+    assert read(raw, rules) == read(raw + ".", rules)  # a number with a mark after it is not the plain case
+
+
+@pytest.mark.parametrize("public", ["110", "120", "10086", "12345", "12315"])
+def test_a_number_of_the_public_is_no_extension(public: str) -> None:
+    assert read(public, RULES).kind != "internal"
+
+
+@pytest.mark.parametrize("extension", ["1001", "101", "8001", "600", "80012"])
+def test_an_extension_is_internal(extension: str) -> None:
+    assert read(extension, RULES).kind == "internal"
+
+
 SAME = [
     "13812341234", "138 1234 1234", "138-1234-1234", "(138)12341234", "+8613812341234", "+86 138 1234 1234", "008613812341234", "8613812341234",
     "013812341234", "913812341234", "9013812341234", "sip:13812341234@10.0.0.1", "sip:+8613812341234@cc.example;user=phone", "tel:+86-138-1234-1234",
@@ -93,7 +113,7 @@ def test_withheld_is_withheld_however_it_is_said(written: str) -> None:
     [
         ("8001", "internal"),
         ("801", "internal"),
-        ("12345", "internal"),
+        ("23456", "internal"),
         ("80", "odd"),
         ("123456", "odd"),
         ("0571", "odd"),
