@@ -55,7 +55,7 @@ def read(raw: str, rules: NumberRules) -> Number:
     plus = "+" in text[:2]
     if not plus and re.fullmatch(rules.extensions, bare):
         return Number(kind="internal", key=bare, national=bare)
-    if rules.home_region == "CN" and _PLAIN.fullmatch(text) and (known := _mainland(bare, plus)) is not None:
+    if rules.home_region == "CN" and _PLAIN.fullmatch(text) and (known := _mainland(bare, plus, rules.prefixes)) is not None:
         return known
     for candidate in _candidates(text, bare, plus, rules):
         found = _parse(candidate, rules.home_region)
@@ -65,19 +65,20 @@ def read(raw: str, rules: NumberRules) -> Number:
 
 
 @cache
-def _mainland_plan() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What mobiles and whole landlines of the mainland look like, without trunk prefix and country code."""
+def _mainland_plan() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """What mobiles, whole landlines and all numbers of the mainland look like, without trunk prefix and country code."""
     plan = phonenumbers.PhoneMetadata.metadata_for_region("CN")
     assert plan is not None
     assert plan.mobile is not None
     assert plan.fixed_line is not None
-    mobile, fixed = plan.mobile.national_number_pattern, plan.fixed_line.national_number_pattern
-    return re.compile(str(mobile)), re.compile(f"(?=(?:10|2.|...)[2-8].{{6,7}}$)(?:{fixed})")
+    assert plan.general_desc is not None
+    fixed = f"(?=(?:10|2.|...)[2-8].{{6,7}}$)(?:{plan.fixed_line.national_number_pattern})"
+    return re.compile(str(plan.mobile.national_number_pattern)), re.compile(fixed), re.compile(str(plan.general_desc.national_number_pattern))
 
 
-def _mainland(bare: str, plus: bool) -> Number | None:
+def _mainland(bare: str, plus: bool, prefixes: tuple[str, ...] = ()) -> Number | None:
     """The quick way for what nearly every caller's number is: the same answer as the long way's, or None where that must be gone."""
-    mobile, fixed = _mainland_plan()
+    mobile, fixed, anything = _mainland_plan()
     abroad = "86" if plus else "0086"
     if plus or bare.startswith(abroad):
         if not bare.startswith(abroad):
@@ -87,9 +88,16 @@ def _mainland(bare: str, plus: bool) -> Number | None:
     else:
         landline = fixed.fullmatch(bare[1:]) if bare.startswith("0") else None
         significant = bare[1:] if landline else bare
+        if bare.startswith("01") and len(bare) == 12:
+            significant = bare[1:]  # a mobile with the old long-distance 0 before it, or a landline of the capital
     if landline:
         return Number(kind="outside", key="+86" + significant, national="0" + significant)
-    return Number(kind="outside", key="+86" + significant, national=significant) if mobile.fullmatch(significant) else None
+    if mobile.fullmatch(significant):
+        return Number(kind="outside", key="+86" + significant, national=significant)
+    for prefix in prefixes:
+        if bare.startswith(prefix) and bare[0] in "2345679" and not plus and not anything.fullmatch(bare):
+            return _mainland(bare[len(prefix) :], plus)
+    return None
 
 
 def _candidates(text: str, bare: str, plus: bool, rules: NumberRules) -> list[str]:
