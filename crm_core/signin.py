@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -149,6 +150,21 @@ class SignIn:
         self._remembered[key] = (now + REMEMBER_S, found)
         return found
 
+    async def standing(self, tokens: Collection[str]) -> dict[str, Mapping[tuple[str, str], Scope]]:
+        """What may be done now on each of these cookies' sessions; those that ended are left out. For many at once: two queries."""
+        hashes = {digest(token): token for token in tokens}
+        alive = (Session.token_hash.in_(hashes), Session.ended_at.is_(None), Session.ends_at > self._clock.now(), User.active)
+        async with self._db.read() as db:
+            sessions = select(Session.token_hash, User.unit_id, User.role).join(User, User.id == Session.user_id).where(*alive)
+            rows = (await db.execute(sessions)).all()
+            grants = select(RoleGrant.__table__).where(RoleGrant.unit_id.in_({row.unit_id for row in rows}))
+            granted = (await db.execute(grants)).mappings().all()
+        of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
+        for grant in granted:
+            of_role[(grant["unit_id"], grant["role"])].append(grant)
+        rights = {key: grants_from(of_role[key]) for key in {(row.unit_id, row.role) for row in rows}}
+        return {hashes[row.token_hash]: rights[(row.unit_id, row.role)] for row in rows}
+
     async def sign_out(self, token: str) -> int | None:
         """End the session; forgets it at once. Returns whose last session it was, else None."""
         key, now = digest(token), self._clock.now()
@@ -233,14 +249,19 @@ async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[
     user = (await db.execute(select(User.__table__).where(User.id == user_id))).mappings().one_or_none()
     if user is None or not user["active"]:
         raise NotSignedIn
-    grants = (
-        await db.execute(select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"]))
-    ).mappings()
+    grants = await db.execute(
+        select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"])
+    )
     return Principal(
         user_id=user["id"], unit_id=user["unit_id"], name=user["name"], login=user["login"], role=user["role"], team_id=user["team_id"],
         departments=frozenset(x for x in (user["department_id"],) if x is not None), limited_to=limited_to,
-        grants=grants_of(Grant(kind=g["kind"], action=g["action"], scope=Scope(g["scope"])) for g in grants),
+        grants=grants_from(grants.mappings()),
     )  # fmt: skip
+
+
+def grants_from(rows: Iterable[RowMapping]) -> Mapping[tuple[str, str], Scope]:
+    """A role's rights, from the rows that hold them."""
+    return grants_of(Grant(kind=g["kind"], action=g["action"], scope=Scope(g["scope"])) for g in rows)
 
 
 async def any_person(db: AsyncConnection) -> bool:

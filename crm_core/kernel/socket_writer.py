@@ -2,7 +2,7 @@
 Outbox's rule.
 
 It has no task and awaits nothing, so that a screen-pop leaves in the same breath in which it was heard and one stuck
-browser stops nobody else. It reads nothing: aiohttp's own loop does, and answers pings and closes. It relies on
+browser stops nobody else. It reads nothing: aiohttp's own loop does, and answers closes. It relies on
 frames being written whole and uncompressed: the socket must be prepared with `compress=False`.
 """
 
@@ -18,6 +18,8 @@ from crm_core.kernel.outbox import SEND_LIMIT, Outbox
 
 _TEXT = 0x81  # FIN and opcode 1, RFC 6455 §5.2
 _CLOSE = 0x88  # FIN and opcode 8
+_PING = 0x89  # FIN and opcode 9
+_PONG = 0x8A  # FIN and opcode 10
 _ABORT_AFTER_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -56,10 +58,21 @@ class SocketWriter:
         transport.write(header(_CLOSE, len(payload)) + payload)
         asyncio.get_running_loop().call_later(_ABORT_AFTER_S, transport.abort)
 
+    def ping(self) -> None:
+        """Ask whether anybody is there (RFC 6455 §5.5.2); the answer comes to whoever reads."""
+        self._frame(_PING, b"")
+
+    def pong(self, payload: bytes) -> None:
+        """Answer the browser's ping (§5.5.3)."""
+        self._frame(_PONG, payload[:125])
+
     def _write(self, message: bytes) -> None:
+        self._frame(_TEXT, message)
+
+    def _frame(self, opcode: int, payload: bytes) -> None:
         transport = self._transport
         if transport is not None and not transport.is_closing():
-            transport.write(header(_TEXT, len(message)) + message)
+            transport.write(header(opcode, len(payload)) + payload)
 
     def _backlog(self) -> int:
         transport = self._transport

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +12,9 @@ import orjson
 import structlog
 from aiohttp import WSMsgType, web
 
-from crm_core.kernel.access import Principal
+from crm_core.kernel.access import Principal, Scope
 from crm_core.kernel.clock import Clock
-from crm_core.kernel.errors import NotSignedIn, Refusal
+from crm_core.kernel.errors import Refusal
 from crm_core.kernel.feed import FeedAddress, Leave
 from crm_core.kernel.feeds import FeedSource
 from crm_core.kernel.socket_writer import SocketWriter
@@ -27,8 +26,11 @@ from crm_core.web.ask import Ask
 log = structlog.get_logger(__name__)
 FeedDoor = Callable[[Principal], FeedAddress]
 RECHECK_S = 15.0
+AT_ONCE = 100
+SILENT = 2
 MAX_FRAME = 16 * 1024
 SIGNED_OUT = 4401
+GONE = 4410
 
 
 class Said(msgspec.Struct):
@@ -60,7 +62,7 @@ class Sockets:
             return web.Response(status=403, text="foreign origin")
         if ask.visit is None:
             return web.Response(status=403, text="sign in with a browser")
-        ws = web.WebSocketResponse(max_msg_size=MAX_FRAME, compress=False, heartbeat=30, autoping=True)
+        ws = web.WebSocketResponse(max_msg_size=MAX_FRAME, compress=False, autoping=False)
         await ws.prepare(request)
         tab = Tab(ws, SocketWriter(request, label=f"user {ask.principal.user_id}"), ask, request.cookies.get(COOKIE, ""))
         self.open.add(tab)
@@ -73,15 +75,12 @@ class Sockets:
 
     async def _run(self, tab: Tab) -> None:
         tab.send({"v": 1, "t": "welcome", "now": self._now_ms()})
-        watcher = asyncio.create_task(self._watch(tab))
-        try:
-            async for message in tab.ws:
-                if message.type is WSMsgType.TEXT:
-                    self._hear(tab, message.data)
-        finally:
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await watcher
+        async for message in tab.ws:
+            tab.silent = 0
+            if message.type is WSMsgType.TEXT:
+                self._hear(tab, message.data)
+            elif message.type is WSMsgType.PING:
+                tab.writer.pong(message.data)
 
     def _hear(self, tab: Tab, text: str) -> None:
         try:
@@ -110,21 +109,32 @@ class Sockets:
         tab.leave(said.feed)
         tab.joined[said.feed] = self._feeds.join(address, said.since, tab.writer.send)
 
-    async def _watch(self, tab: Tab) -> None:
-        """A session that ended, or a right that was taken away, ends the socket."""
+    async def watch(self) -> None:
+        """End the sockets of sessions that ended and of rights taken away, and those of browsers that are gone without a word.
+
+        Goes round for ever, a slice of them at a time: thousands of pings in one breath would hold up every pop.
+        """
         while True:
-            await asyncio.sleep(RECHECK_S)
-            try:
-                visit = await self._sign_in.visit(tab.cookie)
-            except NotSignedIn:
-                tab.writer.close(SIGNED_OUT, "signed out")
-                return
-            except Exception:
-                log.warning("a session could not be checked again", user_id=tab.principal.user_id)
-                continue
-            if visit.principal.grants != tab.principal.grants:
-                tab.writer.close(SIGNED_OUT, "rights changed")
-                return
+            there = list(self.open)
+            slices = [there[first : first + AT_ONCE] for first in range(0, max(len(there), 1), AT_ONCE)]
+            for tabs in slices:
+                await asyncio.sleep(RECHECK_S / len(slices))
+                for tab in self.open.intersection(tabs):
+                    tab.ask_for_life()
+                try:
+                    standing = await self._sign_in.standing({tab.cookie for tab in tabs})
+                except Exception as error:
+                    log.warning("sessions could not be checked again", sockets=len(tabs), why=type(error).__name__)
+                    continue
+                for tab in self.open.intersection(tabs):
+                    self._judge(tab, standing.get(tab.cookie))
+
+    @staticmethod
+    def _judge(tab: Tab, grants: Mapping[tuple[str, str], Scope] | None) -> None:
+        if grants is None:
+            tab.writer.close(SIGNED_OUT, "signed out")
+        elif grants != tab.principal.grants:
+            tab.writer.close(SIGNED_OUT, "rights changed")
 
     def end_session(self, cookie: str) -> None:
         """Close every tab of a session that signed out."""
@@ -146,6 +156,15 @@ class Tab:
         self.lang = ask.lang
         self.cookie = cookie
         self.joined: dict[str, Leave] = {}
+        self.silent = 0  # pings since the browser was last heard of
+
+    def ask_for_life(self) -> None:
+        """Ping; a browser answers by itself, however asleep its page is. One that left SILENT pings without an answer is gone."""
+        if self.silent >= SILENT:
+            self.writer.close(GONE, "no answer")
+        else:
+            self.silent += 1
+            self.writer.ping()
 
     def send(self, message: dict[str, Any]) -> None:
         self.writer.send(orjson.dumps(message))
