@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -280,6 +280,7 @@ class Program:
             self.capture.run(),
             self.figures.run(),
             self.numbering.run(),
+            self.sockets.watch(),
             self._write_positions(),
             *(line.run() for line in self.lines.values()),
         ]
@@ -383,11 +384,13 @@ class Program:
         if isinstance(event, CallBooked):
             self.floors.forget_call(event.call_id)
 
-    def _tell_figures(self, unit_id: int, day: str, found: DayFigures) -> None:
+    def _tell_figures(self, unit_id: int, day: str, found: DayFigures, agents: Collection[int] | None) -> None:
+        """Figures were read: of everybody (None), or of these agents and all queues."""
+        whose = self.directory.people(unit_id) if agents is None else agents
         queues = {q: _drawn(found.queues.get(q) or empty(OF_QUEUE), day, queue=q) for q, _ in self.directory.queues(unit_id)}
-        agents = {u: _drawn(found.agents.get(u) or empty(OF_AGENT), day, agent=u) for u in self.directory.people(unit_id)}
-        self.floors.take_figures(unit_id, queues, agents, _drawn(found.all or empty(OF_ALL), day))
-        for user_id, row in agents.items():
+        drawn = {u: _drawn(found.agents.get(u) or empty(OF_AGENT), day, agent=u) for u in whose}
+        self.floors.take_figures(unit_id, queues, drawn, _drawn(found.all or empty(OF_ALL), day))
+        for user_id, row in drawn.items():
             feed = self.feeds.find(self.desks.address(unit_id, user_id))
             if feed is not None:
                 feed.change("figures.changed", [("day", "me", row)])

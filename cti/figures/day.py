@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -41,14 +41,18 @@ def _columns(table: Table) -> tuple[list[str], list[Any]]:
     return names, columns
 
 
-async def _grouped(db: AsyncConnection, table: Table, by: Any, unit_id: int, day: str) -> dict[Any, Counted]:
+async def _grouped(
+    db: AsyncConnection, table: Table, by: Any, unit_id: int, day: str, only: Collection[int] | None = None
+) -> dict[Any, Counted]:
     names, columns = _columns(table)
     statement = select(by, *columns).where(table.unit_id == unit_id, table.day == day).group_by(by)
+    if only is not None:
+        statement = statement.where(by.in_(only))
     return {row[0]: dict(zip(names, (float(v or 0) for v in row[1:]), strict=True)) for row in (await db.execute(statement)).all()}
 
 
-async def day_figures(db: AsyncConnection, unit_id: int, day: str) -> DayFigures:
-    """All figures of a unit's day."""
+async def day_figures(db: AsyncConnection, unit_id: int, day: str, agents: Collection[int] | None = None) -> DayFigures:
+    """All figures of a unit's day; of agents only those named, unless None are."""
     by_queue: dict[str, Counted] = defaultdict(lambda: defaultdict(float))
     by_agent: dict[int, Counted] = defaultdict(lambda: defaultdict(float))
     whole: Counted = defaultdict(float)
@@ -57,7 +61,7 @@ async def day_figures(db: AsyncConnection, unit_id: int, day: str) -> DayFigures
             _add(whole, counted)
             if name:
                 _add(by_queue[name], counted)
-        for user_id, counted in (await _grouped(db, table, agent, unit_id, day)).items():
+        for user_id, counted in (await _grouped(db, table, agent, unit_id, day, agents)).items():
             if user_id is not None:
                 _add(by_agent[user_id], counted)
     return DayFigures(

@@ -4,7 +4,7 @@ databases; and the boundaries, vectors and identities of the definitions hold.""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -305,12 +305,28 @@ async def test_today_s_figures_change_with_the_day_of_each_unit(rows: Rows) -> N
     clock = ManualClock(span_of("2026-11-18", "Asia/Shanghai")[0] - 1)
     told: list[tuple[int, str]] = []
     zones = {UNIT: "Asia/Shanghai", 5: "Europe/Berlin"}
-    live = LiveFigures(MemoryBus(), rows.database, clock, zones.__getitem__, lambda unit, day, _: told.append((unit, day)))
+    live = LiveFigures(MemoryBus(), rows.database, clock, zones.__getitem__, lambda unit, day, *_: told.append((unit, day)))
     for _ in range(2):
         for unit in zones:
-            await live._read(unit)
+            await live._read(unit, set())
         clock.pass_time(2)
     assert told == [(UNIT, "2026-11-17"), (5, "2026-11-17"), (UNIT, "2026-11-18"), (5, "2026-11-17")]
+
+
+async def test_figures_read_piece_by_piece_are_those_read_at_once(rows: Rows) -> None:
+    clock = ManualClock(span_of(DAY, "Asia/Shanghai")[0] + 3600)
+    told: list[Collection[int] | None] = []
+    live = LiveFigures(
+        MemoryBus(), rows.database, clock, lambda _: "Asia/Shanghai", lambda _unit, _day, _found, agents: told.append(agents)
+    )
+    for agents in ((), (11,), (12, 13), (11, 13)):
+        for agent in agents:
+            await rows.visits(2, "answered", 3.0 * agent, user_id=agent)
+        await live._read(UNIT, set(agents))
+        whole = await rows.figures(DAY)
+        found = live.latest[UNIT][1]
+        assert (found.agents, found.queues, found.all) == (whole.agents, whole.queues, whole.all)
+    assert told == [None, {11}, {12, 13}, {11, 13}], "the first time everybody, then whoever was named"
 
 
 # ------------------------------------------------------------------------------------------------------------- how they are shown
