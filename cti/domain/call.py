@@ -121,9 +121,12 @@ class Call:
     head: Leg | None = None  # the party it began with: the earliest leg that isn't the PBX's own
 
     def take_in(self, leg: Leg) -> None:
-        """Count a leg to this call."""
+        """Count a leg to this call, in the order in which legs began."""
         leg.call = self
-        self.legs.append(leg)
+        place, born = len(self.legs), leg.started_at
+        while born is not None and place and (self.legs[place - 1].started_at or 0.0) > born:
+            place -= 1
+        self.legs.insert(place, leg)
         if leg.is_real and (self.head is None or (leg.started_at or 0.0) < (self.head.started_at or 0.0)):
             self.head = leg
 
