@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from config.settings_rules import Address, Between, OneOf, Pattern, networks, region, regular_expression
+from crm_core.kernel.sentence import Sentence
 
 DEFAULTS = Path(__file__).with_name("default.toml")
 FILE_NAME = "lingxi.toml"
@@ -122,13 +123,21 @@ SECTIONS = {one.name: one for one in fields(Settings) if one.name != "file"}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where it stands, what it is and what to do."""
+    """One thing that is wrong: where it stands (a file, a variable, with the line where there is one), what it is and what to do."""
 
-    where: str
-    say: str
+    where: str | Sentence
+    what: Sentence
+    line: int | None = None
+
+    @property
+    def sentence(self) -> Sentence:
+        """All of it in one."""
+        if self.line is None:
+            return Sentence("{where}: {what}", where=self.where, what=self.what)
+        return Sentence("{where}, line {line}: {what}", where=self.where, line=self.line, what=self.what)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.say}"
+        return str(self.sentence)
 
 
 class SettingsError(ValueError):

@@ -17,6 +17,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from config.settings import FILE_NAME, ROLES, SECTIONS, Database, Home, Pbx, Problem, Recordings, Settings, SettingsError
 from config.settings_lines import Place, find_lines, line_of
+from config.tongue import tongue
+from crm_core.kernel.sentence import Sentence
+from crm_core.kernel.words import say, say_many
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -30,12 +33,13 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None, fol
     path = folder / (named or Path(environ.get("LINGXI_HOME") or "var") / FILE_NAME)
     if not path.is_file():
         if named is not None:
-            raise SettingsError([Problem(str(path), "there is no such file; write it, or unset LINGXI_SETTINGS")])
+            raise SettingsError([Problem(str(path), Sentence("there is no such file; write it, or unset LINGXI_SETTINGS"))])
         return _Reading(None, "", environ).settings(folder)
     try:
         return _Reading(path, path.read_text(encoding="utf-8"), environ).settings(folder)
     except (OSError, UnicodeDecodeError) as failure:
-        raise SettingsError([Problem(str(path), f"it can't be read ({failure}); it must be a UTF-8 text file")]) from None
+        wrong = Sentence("it can't be read ({why}); it must be a UTF-8 text file", why=failure)
+        raise SettingsError([Problem(str(path), wrong)]) from None
 
 
 class _Reading:
@@ -53,7 +57,7 @@ class _Reading:
         values: dict[str, Any] = {}
         for name, value in data.items():
             if name not in SECTIONS:
-                self._complain(("", 0, name), _unknown("section", name, list(SECTIONS)), block=name)
+                self._complain(("", 0, name), _no_section(name), block=name)
             elif name == "pbx":
                 values[name] = self._pbxs(value)
             else:
@@ -70,13 +74,13 @@ class _Reading:
             return tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as failure:
             found = re.search(r"at line (\d+)", str(failure))
-            line = found[1] if found else str(len(self._text.splitlines()))
-            say = f"this is not TOML ({failure}); text needs quotes, lists need brackets"
-            raise SettingsError([Problem(f"{self._path}, line {line}", say)]) from None
+            line = int(found[1]) if found else len(self._text.splitlines())
+            wrong = Sentence("this is not TOML ({why}); text needs quotes, lists need brackets", why=failure)
+            raise SettingsError([Problem(str(self._path), wrong, line)]) from None
 
     def _pbxs(self, value: Any) -> tuple[Pbx, ...]:
         if not isinstance(value, list):
-            self._complain(("pbx", 0, ""), "several PBXs are possible: write [[pbx]] with two brackets")
+            self._complain(("pbx", 0, ""), Sentence("several PBXs are possible: write [[pbx]] with two brackets"))
             return ()
         made = (self._section("pbx", number, one, Pbx) for number, one in enumerate(value))
         return tuple(one for one in made if one is not None)
@@ -84,18 +88,20 @@ class _Reading:
     def _section(self, name: str, number: int, data: Any, kind: type) -> Any:
         """The section with what the file says in it; None where that is no section."""
         if not isinstance(data, dict):
-            self._complain(("", 0, name), f"{name} is a section: write [{name}] on a line of its own", block=name)
+            self._complain(
+                ("", 0, name), Sentence("{name} is a section: write [{name}] on a line of its own", name=name), block=name
+            )
             return None
         hints = get_type_hints(kind, include_extras=True)
         values = {}
         for key, raw in data.items():
             place = (name, number, key)
             if key not in hints:
-                self._complain(place, _unknown("option", key, list(hints)))
+                self._complain(place, _no_option(key, list(hints)))
                 continue
             value, wrong = _fit(raw, hints[key])
             if wrong:
-                self._complain(place, f"{key} = {_shown(kind, key, raw)}: {wrong}")
+                self._complain(place, Sentence("{option} = {value}: {what}", option=key, value=_shown(kind, key, raw), what=wrong))
             else:
                 values[key] = value
         return kind(**values)
@@ -106,7 +112,7 @@ class _Reading:
                 continue
             section, *rest = variable.removeprefix("LINGXI_").lower().split("__")
             if section not in SECTIONS or not rest:
-                self._problems.append(Problem(variable, _unknown("section", section, list(SECTIONS))))
+                self._problems.append(Problem(variable, _no_section(section)))
             elif section == "pbx":
                 settings = replace(settings, pbx=self._pbx_from_environ(settings.pbx, variable, rest, text))
             else:
@@ -117,8 +123,7 @@ class _Reading:
     def _pbx_from_environ(self, have: tuple[Pbx, ...], variable: str, rest: list[str], text: str) -> tuple[Pbx, ...]:
         names = {pbx.name.lower().replace("-", "_"): pbx for pbx in have}
         if len(rest) != 2 or rest[0] not in names:
-            say = _unknown("PBX", rest[0], list(names)) + "; write LINGXI_PBX__NAME__OPTION, the name as in [[pbx]]"
-            self._problems.append(Problem(variable, say))
+            self._problems.append(Problem(variable, _no_pbx(rest[0], list(names))))
             return have
         changed = self._set(names[rest[0]], rest[1], variable, text)
         return tuple(changed if pbx is names[rest[0]] else pbx for pbx in have)
@@ -126,11 +131,12 @@ class _Reading:
     def _set(self, section: Any, option: str, variable: str, text: str) -> Any:
         hints = get_type_hints(type(section), include_extras=True)
         if option not in hints:
-            self._problems.append(Problem(variable, _unknown("option", option, list(hints))))
+            self._problems.append(Problem(variable, _no_option(option, list(hints))))
             return section
         value, wrong = _fit(_from_text(text, hints[option]), hints[option])
         if wrong:
-            self._problems.append(Problem(variable, f"{_shown(type(section), option, text)}: {wrong}"))
+            value = _shown(type(section), option, text)
+            self._problems.append(Problem(variable, Sentence("{value}: {what}", value=value, what=wrong)))
             return section
         return replace(section, **{option: value})
 
@@ -138,34 +144,53 @@ class _Reading:
         """What only shows when several settings are seen together."""
         web = settings.web
         if bool(web.tls_cert) != bool(web.tls_key):
-            self._complain(("web", 0, "tls_cert"), "tls_cert and tls_key go together: set both, or neither")
+            self._complain(("web", 0, "tls_cert"), Sentence("tls_cert and tls_key go together: set both, or neither"))
         for key in ("tls_cert", "tls_key"):
             if getattr(web, key) and not Path(getattr(web, key)).is_file():
-                self._complain(("web", 0, key), f"there is no file {getattr(web, key)}; `lingxi tls` makes one")
+                self._complain(("web", 0, key), Sentence("there is no file {file}; `lingxi tls` makes one", file=getattr(web, key)))
         names = [pbx.name.lower().replace("-", "_") for pbx in settings.pbx]
         for number, name in enumerate(names):
             if name in names[:number]:
-                self._complain(("pbx", number, "name"), f"two PBXs are called {name}; give each its own name")
+                self._complain(("pbx", number, "name"), Sentence("two PBXs are called {name}; give each its own name", name=name))
         if set(settings.roles.active) != set(ROLES) and settings.bus.url == "memory":
-            say = "a process that does not do everything needs others, and hears them only over Redis: set url under [bus]"
-            self._complain(("roles", 0, "active"), say)
+            wrong = Sentence(
+                "a process that does not do everything needs others, and hears them only over Redis: set url under [bus]"
+            )
+            self._complain(("roles", 0, "active"), wrong)
 
-    def _complain(self, place: Place, say: str, block: str = "") -> None:
-        line = self._lines.get((block, 0, "")) if block else None
-        where = f"line {line or line_of(self._lines, *place)}"
-        self._problems.append(Problem(f"{self._path}, {where}" if self._path else "settings", say))
+    def _complain(self, place: Place, what: Sentence, block: str = "") -> None:
+        line = (self._lines.get((block, 0, "")) if block else None) or line_of(self._lines, *place)
+        problem = Problem(str(self._path), what, line) if self._path else Problem(Sentence("settings"), what)
+        self._problems.append(problem)
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
+def _no_section(name: str) -> Sentence:
+    return Sentence("there is no section {name}; {cure}", name=name, cure=_nearest(name, list(SECTIONS)))
+
+
+def _no_option(name: str, known: list[str]) -> Sentence:
+    return Sentence("there is no option {name}; {cure}", name=name, cure=_nearest(name, known))
+
+
+def _no_pbx(name: str, known: list[str]) -> Sentence:
+    return Sentence(
+        "there is no PBX {name}; {cure}; write LINGXI_PBX__NAME__OPTION, the name as in [[pbx]]",
+        name=name,
+        cure=_nearest(name, known),
+    )
+
+
+def _nearest(name: str, known: list[str]) -> Sentence:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    cure = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known) or 'none'}"
-    return f"there is no {what} {name}; {cure}"
+    if near:
+        return Sentence("did you mean {name}?", name=near[0])
+    return Sentence("known are: {names}", names=", ".join(known)) if known else Sentence("none is known")
 
 
-def _shown(kind: type, key: str, raw: Any) -> str:
+def _shown(kind: type, key: str, raw: Any) -> str | Sentence:
     """A value for a complaint; what may hold a secret is not shown."""
     secret = any(one.name == key and not one.repr for one in fields(kind))
-    return "(not shown)" if secret else repr(raw)
+    return Sentence("(not shown)") if secret else repr(raw)
 
 
 def _bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -173,7 +198,7 @@ def _bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     return (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
 
 
-def _fit(raw: Any, hint: Any) -> tuple[Any, str]:
+def _fit(raw: Any, hint: Any) -> tuple[Any, Sentence | None]:
     """The value as its type wants it, or what is wrong with it."""
     bare, rules = _bare(hint)
     value, wrong = _convert(raw, bare)
@@ -182,20 +207,24 @@ def _fit(raw: Any, hint: Any) -> tuple[Any, str]:
     return value, wrong
 
 
-def _convert(raw: Any, bare: Any) -> tuple[Any, str]:
+_FORMS = {
+    int: Sentence("write a whole number without quotes"),
+    float: Sentence("write a number without quotes"),
+    str: Sentence('write a text in quotes: "…"'),
+}
+
+
+def _convert(raw: Any, bare: Any) -> tuple[Any, Sentence | None]:
     if get_origin(bare) is tuple:
         fits = isinstance(raw, list) and all(isinstance(item, get_args(bare)[0]) for item in raw)
-        return (tuple(raw), "") if fits else (raw, 'write a list of texts: ["…", "…"]')
+        return (tuple(raw), None) if fits else (raw, Sentence('write a list of texts: ["…", "…"]'))
     if bare is Path:
-        return (Path(raw), "") if isinstance(raw, str) and raw else (raw, 'write a folder in quotes: "…"')
+        return (Path(raw), None) if isinstance(raw, str) and raw else (raw, Sentence('write a folder in quotes: "…"'))
     if bare is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw), ""
-    if bare is int and isinstance(raw, bool):
-        return raw, "write a whole number without quotes"
-    if isinstance(raw, bare):
-        return raw, ""
-    cure = {int: "a whole number without quotes", float: "a number without quotes", str: 'a text in quotes: "…"'}
-    return raw, f"write {cure.get(bare, 'true or false')}"
+        return float(raw), None
+    if isinstance(raw, bare) and not (bare is int and isinstance(raw, bool)):
+        return raw, None
+    return raw, _FORMS.get(bare) or Sentence("write true or false")
 
 
 def _from_text(text: str, hint: Any) -> Any:
@@ -225,24 +254,31 @@ def _absolute(settings: Settings, folder: Path, environ: Mapping[str, str]) -> S
 
 
 def check(file: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """What `lingxi settings check` says: whether the settings can be used, and the text to print."""
+    """What `lingxi settings check` says: whether the settings can be used, and the text to print in the language of the terminal."""
+    lang = tongue(os.environ if environ is None else environ)
     try:
         settings = load(file, environ)
     except SettingsError as wrong:
-        count = len(wrong.problems)
-        return False, f"{wrong}\n{count} problem{'s' if count > 1 else ''}; nothing was started."
-    source = f"The settings in {settings.file} are in order." if settings.file else "No settings file; the defaults are used."
-    return True, "\n".join([source, f"Data folder: {settings.home.folder}", *advice(settings)])
+        lines = [say(lang, problem.sentence) for problem in wrong.problems]
+        count = say_many(lang, "{n} problem; nothing was started.", "{n} problems; nothing was started.", len(lines))
+        return False, "\n".join([*lines, count])
+    source = Sentence("No settings file; the defaults are used.")
+    if settings.file:
+        source = Sentence("The settings in {file} are in order.", file=settings.file)
+    said = [source, Sentence("Data folder: {folder}", folder=settings.home.folder), *advice(settings)]
+    return True, "\n".join(say(lang, one) for one in said)
 
 
-def advice(settings: Settings) -> list[str]:
+def advice(settings: Settings) -> list[Sentence]:
     """What is allowed and yet worth a word."""
     said = []
     open_to_all = settings.web.host not in ("127.0.0.1", "::1", "localhost")
     if open_to_all and not settings.web.tls_cert and not settings.web.public_url.startswith("https:"):
-        said.append("Note: without HTTPS browsers on other machines give no microphone; run `lingxi tls`, or use a proxy.")
+        said.append(
+            Sentence("Note: without HTTPS browsers on other machines give no microphone; run `lingxi tls`, or use a proxy.")
+        )
     if not settings.pbx:
-        said.append("Note: no [[pbx]] is set; there will be no calls.")
+        said.append(Sentence("Note: no [[pbx]] is set; there will be no calls."))
     if len(settings.metrics.token) in range(1, 16):
-        said.append("Note: the token under [metrics] is short; take 16 characters or more.")
+        said.append(Sentence("Note: the token under [metrics] is short; take 16 characters or more."))
     return said

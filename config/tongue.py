@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
+from crm_core.kernel.sentence import Sentence
 from crm_core.kernel.words import say
 
 
@@ -19,7 +20,7 @@ def tongue(environment: Mapping[str, str] = os.environ) -> str:
     return "zh" if wanted.lower().startswith("zh") else "en"
 
 
-def told(message: str, /, **values: Any) -> str:
+def told(message: str | Sentence, /, **values: Any) -> str:
     """A message in the language of the terminal, with its placeholders filled."""
     return say(tongue(), message, **values)
 

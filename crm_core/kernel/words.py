@@ -14,6 +14,8 @@ from typing import Any
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from crm_core.kernel.sentence import Sentence
+
 LANGUAGES = ("zh", "en")
 DEFAULT = "zh"
 FOLDER = Path(__file__).parent.parent / "locale"
@@ -45,10 +47,13 @@ def chinese() -> Mapping[str, str]:
     return found
 
 
-def say(lang: str, message: str, /, **values: Any) -> str:
-    """A message in a language, with its placeholders filled."""
+def say(lang: str, message: str | Sentence, /, **values: Any) -> str:
+    """A message in a language, with its placeholders filled; a sentence brings its own values, and may be one of them."""
+    if isinstance(message, Sentence):
+        message, values = message.message, {**message.values, **values}
     text = chinese().get(message, message) if lang == "zh" else message
-    return text.format_map(_Lenient(values)) if values else text
+    said = {name: say(lang, value) if isinstance(value, Sentence) else value for name, value in values.items()}
+    return text.format_map(_Lenient(said)) if said else text
 
 
 def say_many(lang: str, one: str, many: str, n: int, /, **values: Any) -> str:

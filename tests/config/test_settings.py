@@ -12,6 +12,7 @@ import pytest
 from config.settings import DEFAULTS, SECTIONS, Pbx, Settings, SettingsError
 from config.settings_lines import find_lines
 from config.settings_reading import advice, check, load
+from crm_core.kernel.words import say
 
 DOCUMENTED = DEFAULTS.read_text(encoding="utf-8")
 UNCOMMENTED = re.sub(r"^#(?=[a-z\[])", "", DOCUMENTED, flags=re.MULTILINE)
@@ -24,8 +25,13 @@ def read(tmp_path: Path, text: str = "", **environ: str) -> Settings:
 
 
 def refused(tmp_path: Path, text: str = "", **environ: str) -> list[str]:
+    """What is wrong, in English; each of it is wholly said in Chinese too."""
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, text, **environ)
+    for problem in caught.value.problems:
+        chinese = say("zh", problem.sentence)
+        ours = re.sub(r"（[^）]*）", "", chinese)  # without what a parser said in its own words
+        assert re.search("[\u4e00-\u9fff]", ours) and not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}|\{[a-z_]+\}", ours), chinese
     return [str(problem).replace(str(tmp_path / "lingxi.toml"), "FILE") for problem in caught.value.problems]
 
 
@@ -182,6 +188,6 @@ def test_check_is_ready_to_print(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_listening_to_all_without_https_is_worth_a_word(tmp_path: Path) -> None:
-    said = advice(read(tmp_path, '[web]\nhost = "0.0.0.0"\n[metrics]\ntoken = "short"\n'))
+    said = [str(one) for one in advice(read(tmp_path, '[web]\nhost = "0.0.0.0"\n[metrics]\ntoken = "short"\n'))]
     assert any("microphone" in line for line in said)
     assert any("16 characters" in line for line in said)
