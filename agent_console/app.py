@@ -211,7 +211,7 @@ class AgentWeb:
                 extension=s.extension, number=key.removeprefix("+"), caller_id=s.extension, leg=f"lingxi-{self._new_id()}"
             )
         except PbxRefused as refusal:
-            raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.say) from refusal
+            raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.sentence) from refusal
 
     async def hang_up(self, ask: Ask) -> None:
         """Hang up the call on the own desk."""
@@ -226,7 +226,7 @@ class AgentWeb:
         try:
             await line.driver.hang_up(leg)
         except PbxRefused as refusal:
-            raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.say) from refusal
+            raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.sentence) from refusal
 
     async def note(self, ask: Ask) -> None:
         """Keep the text; the last one saved counts."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
 
+from crm_core.kernel.sentence import Trouble
 from cti.pbx_events import PbxEvent, Snapshot
 
 
@@ -27,12 +28,12 @@ class Capability(Flag):
     BROWSER_PHONE = auto()
 
 
-class PbxRefused(Exception):
-    """The PBX said no; `say` is its reason in one sentence."""
+class PbxRefused(Trouble):
+    """The PBX said no. The sentence is ours, or the PBX's own words, which are in no catalogue; `say` is it in English."""
 
-    def __init__(self, say: str) -> None:
-        super().__init__(say)
-        self.say = say
+    @property
+    def say(self) -> str:
+        return str(self.sentence)
 
 
 class PbxUnreachable(PbxRefused):

@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 
 from crm_core.kernel.access import Scope, reach
 from crm_core.kernel.errors import NotAllowed, NotSignedIn, Refusal
+from crm_core.kernel.sentence import Sentence
 from crm_core.kernel.words import pick, say
 from crm_core.signin import SignIn
 from crm_core.web.api import Problem, Route, Routes, answer, openapi
@@ -135,7 +136,8 @@ def _refused(
     told = say(lang, refusal.say, **refusal.detail)
     status = status or refusal.status
     if not route.page:
-        shown = {k: v if isinstance(v, int | float | bool) else str(v) for k, v in refusal.detail.items()}
+        detail = {k: say(lang, v) if isinstance(v, Sentence) else v for k, v in refusal.detail.items()}
+        shown = {k: v if isinstance(v, int | float | bool) else str(v) for k, v in detail.items()}
         response = answer(Problem(error=refusal.code, say=told, detail=shown))
         response.set_status(status)
         return response

@@ -70,7 +70,7 @@ class ScriptedDriver:
         if leg in self._calls:
             return
         if extension not in self.pbx.phones:
-            raise PbxRefused(f"The phone of {extension} is not registered.")
+            raise PbxRefused("The phone of {extension} is not registered.", extension=extension)
         self._calls[leg] = asyncio.create_task(self.pbx.dial_out(extension, number, leg), name=f"scripted call {leg}")
 
     async def set_phone_secret(self, extension: str, secret: str) -> None:

@@ -139,11 +139,11 @@ class Seats:
                 )
             ).all()
             open_now = await db.execute(
-                select(SeatStateRow.session_id, SeatStateRow.state, SeatStateRow.reason, SeatStateRow.from_at).where(
-                    SeatStateRow.to_at.is_(None)
-                )
+                select(
+                    SeatStateRow.session_id, SeatStateRow.id, SeatStateRow.state, SeatStateRow.reason, SeatStateRow.from_at
+                ).where(SeatStateRow.to_at.is_(None))
             )
-            intervals = {row.session_id: (row.state, row.reason, row.from_at) for row in open_now}
+            intervals: dict[int, Any] = {row.session_id: row for row in open_now}
             for row in rows:
                 queues = await self._queues_of(db, row.user_id, row.pbx_id)
                 self._take_up(row, queues, intervals.get(row.id))
@@ -158,7 +158,7 @@ class Seats:
                 if len(sat) < SAT_KEPT:
                     sat.appendleft((past.signed_in_at or 0.0, past.user_id))
 
-    def _take_up(self, row: object, queues: tuple[tuple[str, int], ...], interval: tuple[str, str, float | None] | None) -> None:
+    def _take_up(self, row: object, queues: tuple[tuple[str, int], ...], interval: Any | None) -> None:
         r = row._mapping  # type: ignore[attr-defined]  # a joined row has no declared type
         sitting = Sitting(
             session_id=r["id"], unit_id=r["unit_id"], pbx_id=r["pbx_id"], user_id=r["user_id"], seat_id=r["seat_id"],
@@ -171,7 +171,8 @@ class Seats:
             wrap_up_call=r["wrap_up_call"], wrap_up_from=r["wrap_up_from"], wrap_up_ends=r["wrap_up_ends"],
         )  # fmt: skip
         if interval is not None:
-            sitting.state, sitting.reason, sitting.since = SeatState(interval[0]), interval[1], interval[2]
+            sitting.state, sitting.reason, sitting.since = SeatState(interval.state), interval.reason, interval.from_at
+            sitting.interval_id = interval.id
         self._index(sitting)
         if sitting.wrap_up_ends is not None:
             self._set_timer(sitting)
@@ -213,11 +214,13 @@ class Seats:
         line = self.lines.get(pbx_id)
         try:
             if line is None:
-                raise PbxUnreachable("this phone system is not in the settings")
+                raise PbxRefused("This phone system is not in the settings.")
             if secret is not None:
                 await line.driver.set_phone_secret(extension, secret)
+        except PbxUnreachable as away:
+            raise Unavailable("pbx_away", "The phone system does not answer. Try again in a moment.", why=away.sentence) from away
         except PbxRefused as refusal:
-            raise Unavailable("pbx_away", "The phone system does not answer. Try again in a moment.", why=refusal.say) from refusal
+            raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.sentence) from refusal
 
     def _sit(
         self,

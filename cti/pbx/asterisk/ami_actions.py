@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Final
 
+from crm_core.kernel.sentence import Trouble
+
 LINE_LIMIT: Final = 900
 _FORBIDDEN: Final = ("\r", "\n", "\0")
 
 
-class Unspeakable(ValueError):
-    """A value can't be sent to the PBX. The text names the header, never the value: it may be a secret."""
+class Unspeakable(Trouble, ValueError):
+    """A value can't be sent to the PBX. The sentence names the header, never the value: it may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def encode(action: Action, action_id: str) -> bytes:
         value = getattr(action, field.name)
         if isinstance(value, tuple):
             if any("," in name + content for name, content in value):
-                raise Unspeakable(f"{header} holds a comma, which would set a second variable.")
+                raise Unspeakable("{header} holds a comma, which would set a second variable.", header=header)
             lines += [_line(header, f"{name}={content}") for name, content in value]
         elif isinstance(value, bool):
             lines.append(_line(header, "true" if value else "false"))
@@ -45,13 +47,13 @@ def encode(action: Action, action_id: str) -> bytes:
 
 def _line(header: str, value: str) -> bytes:
     if any(mark in value for mark in _FORBIDDEN):
-        raise Unspeakable(f"{header} holds a line break or NUL, which can't be sent to the PBX.")
+        raise Unspeakable("{header} holds a line break or NUL, which can't be sent to the PBX.", header=header)
     try:
         line = f"{header}: {value}\r\n".encode()
     except UnicodeEncodeError as error:
-        raise Unspeakable(f"{header} holds a character that UTF-8 can't carry.") from error
+        raise Unspeakable("{header} holds a character that UTF-8 can't carry.", header=header) from error
     if len(line) > LINE_LIMIT:
-        raise Unspeakable(f"{header} is longer than {LINE_LIMIT} bytes, which the PBX would cut in two.")
+        raise Unspeakable("{header} is longer than {n} bytes, which the PBX would cut in two.", header=header, n=LINE_LIMIT)
     return line
 
 

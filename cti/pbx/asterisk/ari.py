@@ -44,12 +44,12 @@ class Ari:
                 session.put(self._address + path, json=body) as answer,
             ):
                 if answer.status >= 400:
-                    raise PbxRefused(_why(answer.status))
+                    raise _refusal(answer.status)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise PbxUnreachable("The PBX's REST interface does not answer.") from error
 
 
-def _why(status: int) -> str:
+def _refusal(status: int) -> PbxRefused:
     if status == 401:
-        return "The PBX refused the name or the secret of its REST account."
-    return f"The PBX refused a request to its REST interface with status {status}."
+        return PbxRefused("The PBX refused the name or the secret of its REST account.")
+    return PbxRefused("The PBX refused a request to its REST interface with status {status}.", status=status)

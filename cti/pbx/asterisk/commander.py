@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
+from crm_core.kernel.sentence import Sentence
 from cti.pbx.asterisk.ami_actions import Action, ListCommands, Login, Logoff, Unspeakable, encode
 from cti.pbx.asterisk.ami_wire import EVENT, Message, Parser
 from cti.ports import PbxRefused, PbxUnreachable
@@ -89,7 +90,7 @@ class Commander:
             with contextlib.suppress(OSError):
                 self._writer.write(encode(Logoff(), "bye"))
                 await self._writer.drain()
-        self._lose("the link was closed")
+        self._lose(Sentence("the link was closed"))
 
     # ------------------------------------------------------------------------------------------------------ the wire
 
@@ -98,7 +99,7 @@ class Commander:
         try:
             line = encode(action, action_id)
         except Unspeakable as error:
-            raise PbxRefused(str(error)) from error
+            raise PbxRefused(error.sentence) from error
         answer = self._answers[action_id] = _Answer()
         try:
             writer.write(line)
@@ -106,41 +107,42 @@ class Commander:
                 messages = await answer.done
         except TimeoutError as error:
             if self._writer is writer:
-                self._lose("another action was not answered")
-            raise PbxUnreachable(f"The PBX did not answer within {timeout:g} seconds.") from error
+                self._lose(Sentence("another action was not answered"))
+            raise PbxUnreachable("The PBX did not answer within {n} seconds.", n=f"{timeout:g}") from error
         finally:
             self._answers.pop(action_id, None)
         if messages[0].name != "Success":
-            raise PbxRefused(messages[0].get("Message") or "The PBX refused without a reason.")
+            reason = messages[0].get("Message")
+            raise PbxRefused(reason) if reason else PbxRefused("The PBX refused without a reason.")
         return messages
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
             if self._writer is not None and not self._writer.is_closing():
                 return self._writer
-            self._lose("the link broke")
+            self._lose(Sentence("the link broke"))
             if asyncio.get_running_loop().time() < self._shut_out_until:
                 raise self._shut_out()
             try:
                 async with asyncio.timeout(CONNECT_S):
                     reader, writer = await asyncio.open_connection(self._host, self._port)
             except (OSError, TimeoutError) as error:
-                raise PbxUnreachable(f"The PBX can't be reached at {self._host}:{self._port}.") from error
+                raise PbxUnreachable("The PBX can't be reached at {address}.", address=f"{self._host}:{self._port}") from error
             self._writer = writer
             self._listening = asyncio.create_task(self._listen(reader, writer), name="AMI commands")
             try:
                 await self._exchange(writer, Login(username=self._user, secret=self._secret, events="off"), ANSWER_S)
             except PbxUnreachable:
-                self._lose("the log-in was not answered")
+                self._lose(Sentence("the log-in was not answered"))
                 raise
             except PbxRefused as refusal:
-                self._lose("the log-in was refused")
+                self._lose(Sentence("the log-in was refused"))
                 self._shut_out_until = asyncio.get_running_loop().time() + REFUSED_S
                 raise self._shut_out() from refusal
             return writer
 
     def _shut_out(self) -> PbxUnreachable:
-        return PbxUnreachable(f"The PBX refused the name or the secret of its manager account {self._user}.")
+        return PbxUnreachable("The PBX refused the name or the secret of its manager account {name}.", name=self._user)
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = Parser()
@@ -149,7 +151,7 @@ class Commander:
                 for message in parser.feed(data):
                     self._hear(message)
         if self._writer is writer:
-            self._lose("the PBX closed the link")
+            self._lose(Sentence("the PBX closed the link"))
 
     def _hear(self, message: Message) -> None:
         answer = self._answers.get(message.get("ActionID"))
@@ -161,7 +163,7 @@ class Commander:
         if ends:
             answer.done.set_result(answer.messages)
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: Sentence) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -170,5 +172,5 @@ class Commander:
             listening.cancel()
         for answer in self._answers.values():
             if not answer.done.done():
-                answer.done.set_exception(PbxUnreachable(f"The PBX did not answer: {why}."))
+                answer.done.set_exception(PbxUnreachable("The PBX did not answer: {why}.", why=why))
         self._answers.clear()

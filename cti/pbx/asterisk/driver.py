@@ -178,7 +178,7 @@ class AsteriskDriver:
         found: list[list[Message]] = []
         for action, answer in zip(asked, answers, strict=True):
             if isinstance(answer, PbxRefused):
-                raise PbxRefused(f"The PBX refused {action.NAME}: {answer.say}")
+                raise PbxRefused("The PBX refused {action}: {why}", action=action.NAME, why=answer.sentence)
             found.append(answer)
         (pong, *_), (core, *_), statuses, bridges, queues, devices = found
         at = clock_of(pong)
@@ -283,7 +283,7 @@ class AsteriskDriver:
             return  # asked twice: once is enough, even if that call is over by now
         state = await self._commands.ask(Getvar(variable=f"DEVICE_STATE({self._interface(extension)})"))
         if state[0].get("Value") in ("UNAVAILABLE", "INVALID"):
-            raise PbxRefused(f"The phone of {extension} is not registered.")
+            raise PbxRefused("The phone of {extension} is not registered.", extension=extension)
         self._rung.append(leg)
         await self._commands.ask(
             Originate(

@@ -43,6 +43,8 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from crm_core.kernel.sentence import Sentence, Trouble
+
 HEARTBEAT: Final = "LINGXI_BEAT"
 FRESH_S: Final = 10
 GUARD_REASON: Final = "WrapUp"
@@ -55,8 +57,8 @@ INCLUDES: Final = ("extensions.conf", "manager.conf", "pjsip.conf", "queues.conf
 STRATEGIES: Final = ("ringall", "leastrecent", "fewestcalls", "random", "rrmemory", "linear", "rrordered")
 
 
-class BadPlan(ValueError):
-    """A value can't stand in a configuration file of Asterisk; the text names it and what is allowed."""
+class BadPlan(Trouble, ValueError):
+    """A value can't stand in a configuration file of Asterisk; the sentence names it and what is allowed."""
 
 
 def guard_lifted(extension: str) -> tuple[str, str]:
@@ -67,7 +69,7 @@ def guard_lifted(extension: str) -> tuple[str, str]:
 def secret_request(extension: str, secret: str) -> tuple[str, dict[str, object]]:
     """The path below the ARI address, and the JSON body to PUT there, that give a browser phone this secret and no other."""
     _matched("extension", extension, _NAME)
-    _checked_secret(f"the phone of {extension}", secret)
+    _checked_secret(Sentence("the phone of {extension}", extension=extension), secret)
     values = {"auth_type": "userpass", "username": extension, "password": secret}
     fields = [{"attribute": name, "value": value} for name, value in values.items()]
     return f"/asterisk/config/dynamic/res_pjsip/auth/{extension}", {"fields": fields}
@@ -93,19 +95,26 @@ _TITLE_DROPS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029;\\\"<>\[\]{}$#
 
 def _matched(what: str, value: str, allowed: re.Pattern[str]) -> str:
     if not isinstance(value, str) or allowed.fullmatch(value) is None:
-        raise BadPlan(f"{what} {value!r:.80} can't stand in Asterisk's configuration: it must match {allowed.pattern}")
+        raise BadPlan(
+            "{what} {value} can't stand in Asterisk's configuration: it must match {pattern}",
+            what=Sentence(what),
+            value=repr(value)[:80],
+            pattern=allowed.pattern,
+        )
     return value
 
 
-def _checked_secret(whose: str, value: str) -> None:
+def _checked_secret(whose: str | Sentence, value: str) -> None:
     """Like `_matched`, but the value is not told."""
     if not isinstance(value, str) or _SECRET.fullmatch(value) is None:
-        raise BadPlan(f"the secret of {whose} must match {_SECRET.pattern}")
+        raise BadPlan("the secret of {whose} must match {pattern}", whose=whose, pattern=_SECRET.pattern)
 
 
 def _within(what: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadPlan(f"{what} {value!r:.40} must be a whole number from {low} to {high}")
+        raise BadPlan(
+            "{what} {value} must be a whole number from {low} to {high}", what=what, value=repr(value)[:40], low=low, high=high
+        )
 
 
 def shown_name(text: str) -> str:
@@ -128,9 +137,11 @@ class Seat:
     def __post_init__(self) -> None:
         _matched("extension", self.extension, _NAME)
         if self.browser == bool(self.secret):
-            raise BadPlan(f"seat {self.extension}: a browser seat has no secret in the plan, any other seat has one")
+            raise BadPlan(
+                "seat {extension}: a browser seat has no secret in the plan, any other seat has one", extension=self.extension
+            )
         if self.secret:
-            _checked_secret(f"the phone of {self.extension}", self.secret)
+            _checked_secret(Sentence("the phone of {extension}", extension=self.extension), self.secret)
 
     @property
     def shown(self) -> str:
@@ -164,7 +175,7 @@ class QueuePlan:
         if self.name == "general":
             raise BadPlan("a queue can't be called general")
         if self.strategy not in STRATEGIES:
-            raise BadPlan(f"strategy {self.strategy!r:.40} is none of {', '.join(STRATEGIES)}")
+            raise BadPlan("strategy {value} is none of {known}", value=repr(self.strategy)[:40], known=", ".join(STRATEGIES))
         _within("ring_s", self.ring_s, 1, 600)
         _within("retry_s", self.retry_s, 0, 600)
         for what in ("max_wait_s", "max_waiting", "announce_every_s", "service_level_s"):
@@ -201,7 +212,7 @@ class TrunkPlan:
         _matched("contact of the trunk", self.contact, _CONTACT)
         _matched("codecs of the trunk", self.codecs, _CODECS)
         if not self.matches:
-            raise BadPlan(f"trunk {self.name} names no address its calls come from")
+            raise BadPlan("trunk {name} names no address its calls come from", name=self.name)
         for match in self.matches:
             _matched("address of the trunk", match, _MATCH)
 
@@ -279,7 +290,7 @@ class OwnPlan:
         for address in (self.address, *self.ice_hosts):
             _matched("address", address, _ADDRESS)
         if len(self.run.encode()) > 90:
-            raise BadPlan(f"the folder {self.run} has too long a path for a socket")
+            raise BadPlan("the folder {folder} has too long a path for a socket", folder=self.run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,21 +318,23 @@ class PbxPlan:
         for what, names in self._names().items():
             twice = {name for name in names if names.count(name) > 1}
             if twice:
-                raise BadPlan(f"{what} {sorted(twice)[0]} is there twice")
+                raise BadPlan("{what} {name} is there twice", what=what, name=sorted(twice)[0])
         queues = {queue.name for queue in self.queues}
         for number in self.numbers:
             if number.queue not in queues:
-                raise BadPlan(f"number {number.number} leads to the queue {number.queue}, which is not there")
+                raise BadPlan(
+                    "number {number} leads to the queue {queue}, which is not there", number=number.number, queue=number.queue
+                )
         if self.outgoing is not None and self.outgoing.trunk not in {trunk.name for trunk in self.trunks}:
-            raise BadPlan(f"outgoing calls use the trunk {self.outgoing.trunk}, which is not there")
+            raise BadPlan("outgoing calls use the trunk {trunk}, which is not there", trunk=self.outgoing.trunk)
 
-    def _names(self) -> Mapping[str, list[str]]:
+    def _names(self) -> Mapping[Sentence, list[str]]:
         """What must differ; seats and trunks share PJSIP's one space of names, with those the templates use themselves."""
         endpoints = [s.extension for s in self.seats] + [t.name for t in self.trunks]
         return {
-            "the endpoint": [*endpoints, "global", "system", "lingxi-udp", "lingxi-ws"],
-            "the queue": [queue.name.lower() for queue in self.queues],
-            "the number": [number.number for number in self.numbers],
+            Sentence("the endpoint"): [*endpoints, "global", "system", "lingxi-udp", "lingxi-ws"],
+            Sentence("the queue"): [queue.name.lower() for queue in self.queues],
+            Sentence("the number"): [number.number for number in self.numbers],
         }
 
 
