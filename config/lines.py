@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from config.bootstrap import PbxAccess
 from config.settings import Pbx, Settings
-from config.tongue import told
 from crm_core.kernel.db import Database
+from crm_core.kernel.sentence import Trouble
 from cti.pbx.asterisk.ari import Ari
 from cti.pbx.asterisk.driver import AsteriskDriver
 from cti.pbx.asterisk.provision import Login, write_atomically
@@ -19,6 +19,10 @@ from cti.services.provisioning import Surroundings, plan_of
 from cti.storage import Pbx as PbxRow
 
 TEMPLATES = Path(__file__).parent / "asterisk"
+
+
+class UnknownPbx(Trouble):
+    """There is no PBX of that name."""
 
 
 def access_of(settings: Settings) -> Mapping[str, PbxAccess]:
@@ -70,11 +74,11 @@ def asterisk(
 async def provisioned(settings: Settings, name: str, into: Path) -> frozenset[str]:
     """Write the configuration of a PBX for including, and reload it where something changed; the names of the changed files.
 
-    Live calls are not touched. Raises LookupError for an unknown PBX, BadPlan for a row that can't stand in a configuration, PbxRefused.
+    Live calls are not touched. Raises UnknownPbx, BadPlan for a row that can't stand in a configuration, PbxRefused.
     """
     pbx = next((one for one in settings.pbx if one.name == name), None)
     if pbx is None:
-        raise LookupError(told("The settings have no PBX called {name}.", name=name))
+        raise UnknownPbx("The settings have no PBX called {name}.", name=name)
     around = Surroundings(
         manager=Login(user=pbx.ami_user, secret=pbx.ami_secret),
         ari=Login(user=pbx.ari_user, secret=pbx.ari_secret or pbx.ami_secret),
@@ -85,7 +89,7 @@ async def provisioned(settings: Settings, name: str, into: Path) -> frozenset[st
         async with database.read() as db:
             pbx_id = (await db.execute(select(PbxRow.id).where(PbxRow.name == name))).scalar()
         if pbx_id is None:
-            raise LookupError(told("The database has no PBX called {name} yet: run lingxi once first.", name=name))
+            raise UnknownPbx("The database has no PBX called {name} yet: run lingxi once first.", name=name)
         plan = await plan_of(database, pbx_id, around)
     finally:
         await database.close()

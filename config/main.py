@@ -20,6 +20,7 @@ from rich.progress import Progress
 
 from config.settings import Settings, SettingsError
 from config.tongue import in_own_language, told
+from crm_core.kernel.sentence import Trouble
 
 app = typer.Typer(
     help="Lingxi 铃席: call-centre software on a SIP PBX.",
@@ -47,12 +48,13 @@ def _settings() -> Settings:
         return load()
     except SettingsError as error:
         for problem in error.problems:
-            console.print(str(problem))
+            console.print(told(problem.sentence))
         raise typer.Exit(2) from error
 
 
-def _fail(say: str) -> typer.Exit:
-    console.print(say)
+def _fail(what: str | Trouble) -> typer.Exit:
+    """Say what is wrong in the language of the terminal, and be what ends the command."""
+    console.print(told(what.sentence) if isinstance(what, Trouble) else what)
     return typer.Exit(1)
 
 
@@ -115,6 +117,7 @@ async def _run_demo(settings: Settings, *, lively: bool) -> None:
     from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
     from config.demo.run import Demo, with_home
     from config.demo.scripted import ScriptedDemo
+    from config.demo.sipp_process import SippFailed
 
     settings = with_home(settings)
     running: Demo | ScriptedDemo
@@ -123,15 +126,15 @@ async def _run_demo(settings: Settings, *, lively: bool) -> None:
         running = Demo(settings, tree, console.print, lively=lively)
     except AsteriskMissing as error:
         if os.environ.get("CI") or os.environ.get("LINGXI_REQUIRE_PEERS") == "1":
-            raise _fail(str(error)) from error
-        console.print(str(error))
+            raise _fail(error) from error
+        console.print(told(error.sentence))
         running = ScriptedDemo(settings, console.print)
     try:
         await running.prepare()
-    except AsteriskFailed as error:
-        raise _fail(str(error)) from error
-    _stop_on_signals(running.program.stop)
-    await running.run()
+        _stop_on_signals(running.program.stop)
+        await running.run()
+    except (AsteriskFailed, SippFailed) as error:
+        raise _fail(error) from error
 
 
 def _stop_on_signals(stop: Any) -> None:
@@ -167,14 +170,14 @@ def provision(
 
 
 async def _provision(settings: Settings, name: str, into: Path) -> None:
-    from config.lines import provisioned
+    from config.lines import UnknownPbx, provisioned
     from cti.pbx.asterisk.provision import BadPlan
     from cti.ports import PbxRefused
 
     try:
         changed = await provisioned(settings, name, into)
-    except (BadPlan, LookupError, PbxRefused) as error:
-        raise _fail(str(error)) from error
+    except (BadPlan, PbxRefused, UnknownPbx) as error:
+        raise _fail(error) from error
     console.print(told("Changed: {files}", files=", ".join(sorted(changed))) if changed else told("Nothing has changed."))
 
 
@@ -240,7 +243,7 @@ async def _demo_call(
 ) -> None:
     from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
     from config.demo.callers import Caller, Callers
-    from config.demo.sipp_process import BadText
+    from config.demo.sipp_process import BadText, SippFailed
     from config.demo.sounds import BadSound
 
     try:
@@ -252,8 +255,8 @@ async def _demo_call(
             address=facts["trunk_address"],
         )
         result = await callers.call(Caller(number=number, to=to, name=name, sound=say, hold_s=hold))
-    except (AsteriskMissing, BadText, BadSound) as error:
-        raise _fail(str(error)) from error
+    except (AsteriskMissing, BadText, BadSound, SippFailed) as error:
+        raise _fail(error) from error
     if not result.answered:
         raise _fail(
             told("The phone system did not take the call (SIP {code}). {trouble}", code=result.code, trouble=result.trouble)
@@ -270,8 +273,8 @@ def settings_check() -> None:
     """Read the settings and say what is wrong, with line and cure."""
     from config.settings_reading import check
 
-    well, told = check()
-    console.print(told)
+    well, said = check()
+    console.print(said)
     raise typer.Exit(0 if well else 2)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from config.demo.asterisk_tree import AsteriskTree
+from crm_core.kernel.sentence import Trouble
 from cti.pbx.asterisk.provision import OwnPlan, PbxPlan, Ports, write_atomically
 
 TEMPLATES: Final = Path(__file__).resolve().parent.parent / "asterisk"
@@ -45,8 +46,8 @@ _FOLDERS: Final = (
 )
 
 
-class AsteriskFailed(Exception):
-    """Asterisk did not come up or went away; the text ends with its last words."""
+class AsteriskFailed(Trouble):
+    """Asterisk did not come up or went away; the sentence ends with its last words."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- ports
@@ -71,7 +72,12 @@ def free_ports(count: int, *, start_even: bool = False, within: range = _SERVICE
             first -= first % 2
         if all(port_is_free(port, address) for port in range(first, first + count)):
             return first
-    raise AsteriskFailed(f"There are no {count} free ports in a row between {within.start} and {within.stop}: end what holds them.")
+    raise AsteriskFailed(
+        "There are no {n} free ports in a row between {first} and {last}: end what holds them.",
+        n=count,
+        first=within.start,
+        last=within.stop,
+    )
 
 
 def kept_ports(path: Path, address: str = "127.0.0.1") -> Ports:
@@ -241,14 +247,16 @@ class AsteriskProcess:
             assert self._child is not None
             if self._child.returncode is not None:
                 raise AsteriskFailed(
-                    f"Asterisk ended with status {self._child.returncode} while starting. Its last lines:\n{self.last_lines()}"
+                    "Asterisk ended with status {status} while starting. Its last lines:\n{lines}",
+                    status=self._child.returncode,
+                    lines=self.last_lines(),
                 )
             with contextlib.suppress(OSError, EOFError, TimeoutError):
                 await asyncio.wait_for(self._hear_booted(), max(0.1, deadline - time.monotonic()))
                 return
             await asyncio.sleep(0.03)  # nothing tells when the port opens
         await self.stop()
-        raise AsteriskFailed(f"Asterisk did not come up in time. Its last lines:\n{self.last_lines()}")
+        raise AsteriskFailed("Asterisk did not come up in time. Its last lines:\n{lines}", lines=self.last_lines())
 
     async def _hear_booted(self) -> None:
         reader, writer = await asyncio.open_connection(self.own.address, self.own.ports.ami)

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from config.tongue import told
+from crm_core.kernel.sentence import Sentence, Trouble
+
 Tell = Callable[[str], None]
 
 OLDEST: Final = 18
@@ -39,8 +42,8 @@ _STAMP: Final = ".lingxi-tree.json"
 _FORM: Final = 1  # raised when a tree made by an older edition would no longer do
 
 
-class AsteriskMissing(Exception):
-    """No Asterisk can be had; the text says why and what to do, in one sentence."""
+class AsteriskMissing(Trouble):
+    """No Asterisk can be had; the sentence says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,9 @@ class AsteriskTree:
             return [found, *args]
         if self.root is not None and (self.root / "usr/bin" / name).exists():
             return self._program(name, args)
-        raise AsteriskMissing(f"There is no {name} on this machine: install it with `apt install {package}`.")
+        raise AsteriskMissing(
+            "There is no {name} on this machine: install it with `apt install {package}`.", name=name, package=package
+        )
 
     def _program(self, name: str, args: tuple[str, ...]) -> list[str]:
         if self.root is None:
@@ -135,10 +140,16 @@ def installed_asterisk() -> AsteriskTree | None:
 
 def _tree_at(root: Path) -> AsteriskTree:
     if not (root / "usr/sbin/asterisk").exists():
-        raise AsteriskMissing(f"{root} holds no unpacked Asterisk: correct LINGXI_ASTERISK, or unset it to have one fetched.")
+        raise AsteriskMissing(
+            "{folder} holds no unpacked Asterisk: correct LINGXI_ASTERISK, or unset it to have one fetched.", folder=root
+        )
     version = (_stamp(root) or {}).get("version") or _version([*_loader(root), str(_binary(root, "asterisk"))])
     if version is None or _major(version) < OLDEST:
-        raise AsteriskMissing(f"The Asterisk in {root} does not run or is older than {OLDEST}: name another in LINGXI_ASTERISK.")
+        raise AsteriskMissing(
+            "The Asterisk in {folder} does not run or is older than {oldest}: name another in LINGXI_ASTERISK.",
+            folder=root,
+            oldest=OLDEST,
+        )
     return _described(root, version, root / f"usr/lib/{_multiarch(root)}/asterisk/modules", root / "usr/share/asterisk")
 
 
@@ -163,7 +174,7 @@ def _loader(root: Path) -> list[str]:
             arch = _multiarch(root)
             folders = (f"{root}/usr/lib/{arch}", f"{root}/lib/{arch}", f"{root}/usr/lib/{arch}/pulseaudio")
             return [str(found), "--library-path", ":".join(folders)]
-    raise AsteriskMissing(f"{root} lacks the C library its programs need: remove that folder and start again.")
+    raise AsteriskMissing("{folder} lacks the C library its programs need: remove that folder and start again.", folder=root)
 
 
 def _multiarch(root: Path) -> str:
@@ -213,7 +224,9 @@ def _make_tree(root: Path, tell: Tell) -> None:
     for tool in ("apt-get", "apt-config", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise AsteriskMissing(
-                f"This is no Debian-like system (no {tool}): install Asterisk {OLDEST} or later and SIPp by its own means."
+                "This is no Debian-like system (no {tool}): install Asterisk {oldest} or later and SIPp by its own means.",
+                tool=tool,
+                oldest=OLDEST,
             )
     root.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(root.parent / "tree.lock", tell):
@@ -229,7 +242,7 @@ def _make_tree(root: Path, tell: Tell) -> None:
             fresh.rename(root)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    tell(f"Asterisk {(_stamp(root) or {}).get('version', '?')} is unpacked.")
+    tell(told("Asterisk {version} is unpacked.", version=(_stamp(root) or {}).get("version", "?")))
 
 
 @contextmanager
@@ -238,7 +251,7 @@ def _only_one(path: Path, tell: Tell) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell("Waiting for another process that is unpacking Asterisk.")
+            tell(told("Waiting for another process that is unpacking Asterisk."))
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -247,8 +260,11 @@ def _check_space(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < SPACE_NEEDED:
         raise AsteriskMissing(
-            f"Unpacking Asterisk needs {SPACE_NEEDED // 2**20} MB in {folder}, which has {free // 2**20} MB: "
-            "make room, or let LINGXI_HOME name a folder on another disk."
+            "Unpacking Asterisk needs {needed} MB in {folder}, which has {free} MB: "
+            "make room, or let LINGXI_HOME name a folder on another disk.",
+            needed=SPACE_NEEDED // 2**20,
+            folder=folder,
+            free=free // 2**20,
         )
 
 
@@ -264,12 +280,12 @@ def _stamped(fresh: Path) -> None:
 def _fetch_and_unpack(work: Path, tell: Tell) -> Path:
     config = _private_apt(work)
     environment = {**os.environ, "APT_CONFIG": str(config), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-    tell("Fetching the list of packages (11 MB).")
+    tell(told("Fetching the list of packages (11 MB)."))
     _apt(environment, "update", "--error-on=any")
-    tell("Fetching Asterisk and its libraries (135 MB).")
+    tell(told("Fetching Asterisk and its libraries (135 MB)."))
     _apt(environment, "install", "--yes", "--no-install-recommends", "--download-only", *PACKAGES)
     packages = sorted((work / "cache/archives").glob("*.deb"))
-    tell(f"Unpacking {len(packages)} packages.")
+    tell(told("Unpacking {n} packages.", n=len(packages)))
     fresh = work / "tree"
     fresh.mkdir()
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -284,7 +300,8 @@ def _unpack(package: Path, fresh: Path) -> None:
     done = subprocess.run(["dpkg-deb", "-x", str(package), str(fresh)], capture_output=True, text=True, check=False)  # noqa: S603, S607
     package.unlink()
     if done.returncode != 0:
-        raise AsteriskMissing(f"Unpacking {package.name} failed: {_last_line(done.stderr)}; check the disk and start again.")
+        why = _last_line(done.stderr)
+        raise AsteriskMissing("Unpacking {package} failed: {why}; check the disk and start again.", package=package.name, why=why)
 
 
 def _apt(environment: dict[str, str], *args: str) -> None:
@@ -293,15 +310,16 @@ def _apt(environment: dict[str, str], *args: str) -> None:
         return
     said = _last_line("\n".join(line for line in done.stderr.splitlines() if line.startswith("E:")) or done.stderr)
     if re.search(r"resolve|connect|timed? ?out|Failed to fetch|unreachable", done.stderr, re.IGNORECASE):
-        raise AsteriskMissing(f"The package mirror can't be reached ({said}): connect to the network and start again.")
+        raise AsteriskMissing("The package mirror can't be reached ({why}): connect to the network and start again.", why=said)
     if "space" in done.stderr:
-        raise AsteriskMissing(f"The disk is full ({said}): make room, or let LINGXI_HOME name another folder.")
-    raise AsteriskMissing(f"apt could not fetch Asterisk ({said}): install `asterisk` and `sip-tester` with apt as root.")
+        raise AsteriskMissing("The disk is full ({why}): make room, or let LINGXI_HOME name another folder.", why=said)
+    raise AsteriskMissing("apt could not fetch Asterisk ({why}): install `asterisk` and `sip-tester` with apt as root.", why=said)
 
 
-def _last_line(text: str) -> str:
+def _last_line(text: str) -> str | Sentence:
+    """What a program said last, in its own words."""
     lines = text.strip().splitlines()
-    return lines[-1].removeprefix("E: ")[:300] if lines else "it did not say why"
+    return lines[-1].removeprefix("E: ")[:300] if lines else Sentence("it did not say why")
 
 
 def _private_apt(work: Path) -> Path:
@@ -390,7 +408,9 @@ def _sources() -> list[str]:
     codename = system.get("UBUNTU_CODENAME") or system.get("VERSION_CODENAME", "")
     if kind not in ("debian", "ubuntu"):
         raise AsteriskMissing(
-            f"This system ({kind or 'unknown'}) is neither Debian nor Ubuntu: install Asterisk {OLDEST} or later by its own means."
+            "This system ({name}) is neither Debian nor Ubuntu: install Asterisk {oldest} or later by its own means.",
+            name=kind or "?",
+            oldest=OLDEST,
         )
     suites = [f"{codename} main universe", f"{codename}-updates main universe"]
     if kind == "debian":  # its stable releases have no Asterisk

@@ -17,6 +17,7 @@ from typing import Final
 from config.demo.asterisk_tree import AsteriskTree
 from config.demo.sipp_process import BadText, SippProcess, quoted, sendable
 from config.demo.sounds import playable
+from crm_core.kernel.sentence import Sentence
 
 TRUNK_ADDRESS: Final = "127.0.0.2"
 _REFUSALS: Final = (
@@ -188,8 +189,8 @@ class Callers:
 
 
 def _checked(caller: Caller) -> None:
-    sendable("the name", caller.name)
-    sendable("the number", caller.number, 600)
+    sendable(Sentence("the name"), caller.name)
+    sendable(Sentence("the number"), caller.number, 600)
     if not re.fullmatch(r"[A-Za-z0-9+*_.-]{1,64}", caller.to):
         raise BadText("the number called must be digits")
     if not re.fullmatch(r"[0-9*#A-D]{0,40}", caller.keys):

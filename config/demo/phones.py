@@ -127,7 +127,8 @@ class PhoneGroup:
             rate=50,
         )
         if await registrar.wait() != 0:
-            raise SippFailed(f"The PBX did not register {', '.join(e for e, _ in self._seats)}: {registrar.trouble()}")
+            seats = ", ".join(extension for extension, _ in self._seats)
+            raise SippFailed("The PBX did not register {seats}: {why}", seats=seats, why=registrar.trouble())
 
 
 class OutsidePhones(PhoneGroup):

@@ -18,6 +18,7 @@ from config.demo import centre
 from config.demo.run import Tell, passwords_of, prepare_rows, welcome, write_private
 from config.demo.web import DemoWeb
 from config.settings import Settings
+from config.tongue import told
 from crm_core.entities.org import User
 from crm_core.kernel.errors import Refusal
 from crm_core.signin import principal_of
@@ -78,7 +79,7 @@ class ScriptedDemo:
                 try:
                     await self.program.seats.sign_in(principal, seat_id, state="ready", take_over=True, address="demo")
                 except Refusal as refusal:
-                    self._tell(str(refusal))
+                    self._tell(told(refusal.say, **refusal.detail))
 
     async def call(self, *, number: str, to: str, hold_s: float, say: Path | None = None, name: str = "") -> None:
         """Send a caller in."""
@@ -108,4 +109,4 @@ class ScriptedDemo:
         }
         write_private(self.settings.home.folder / "run" / "demo.json", json.dumps(facts, ensure_ascii=False, indent=1))
         self._tell(welcome(facts))
-        self._tell(BANNER)
+        self._tell(told(BANNER))

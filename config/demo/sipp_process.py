@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from config.demo.asterisk_process import free_ports
 from config.demo.asterisk_tree import AsteriskTree
+from crm_core.kernel.sentence import Sentence, Trouble
 
 _SCENARIOS: Final = Path(__file__).resolve().parent / "sipp"
 _MEDIA: Final = range(30_000, 32_700)
@@ -37,18 +38,18 @@ _given: dict[tuple[str, int], float] = {}
 _KEPT_S: Final = 5.0  # a port given out is not given again for so long: SIPp needs time to take it
 
 
-class SippFailed(Exception):
-    """SIPp could not do its work; the text holds what it said."""
+class SippFailed(Trouble):
+    """SIPp could not do its work; the sentence holds what it said."""
 
 
-class BadText(ValueError):
+class BadText(Trouble, ValueError):
     """A text can't be sent in a SIP header."""
 
 
-def sendable(what: str, text: str, limit: int = 2000) -> str:
+def sendable(what: Sentence, text: str, limit: int = 2000) -> str:
     """`text` as it is, if it can stand inside a header: no CR, LF, NUL or other control character; BadText otherwise."""
     if len(text) > limit or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise BadText(f"{what} must not hold control characters nor be longer than {limit}")
+        raise BadText("{what} must not hold control characters nor be longer than {n}", what=what, n=limit)
     return text
 
 
@@ -71,7 +72,7 @@ def take_ports(address: str, count: int, within: range | None = None) -> int:
         if not any((address, port) in _given for port in range(first, first + count)):
             _given.update({(address, port): now for port in range(first, first + count)})
             return first
-    raise SippFailed(f"All ports of {address} that SIPp may use are taken.")
+    raise SippFailed("All ports of {address} that SIPp may use are taken.", address=address)
 
 
 class SippProcess:

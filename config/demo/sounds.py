@@ -16,12 +16,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
+from crm_core.kernel.sentence import Trouble
+
 RATE: Final = 8000
 SILENCE: Final = 0xFF
 
 
-class BadSound(ValueError):
-    """The file is no sound we can send; the text says what would be."""
+class BadSound(Trouble, ValueError):
+    """The file is no sound we can send; the sentence says what would be."""
 
 
 @lru_cache(maxsize=1)
@@ -50,9 +52,9 @@ def read_wav(path: Path) -> array[int]:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             data = file.readframes(file.getnframes())
     except (OSError, EOFError, wave.Error) as error:
-        raise BadSound(f"{path.name} can't be read as a WAV file ({error}).") from error
+        raise BadSound("{file} can't be read as a WAV file ({why}).", file=path.name, why=error) from error
     if width != 2 or rate < 1000:
-        raise BadSound(f"{path.name} has {8 * width} bits at {rate} Hz: save it as 16-bit PCM WAV.")
+        raise BadSound("{file} has {n} bits at {rate} Hz: save it as 16-bit PCM WAV.", file=path.name, n=8 * width, rate=rate)
     samples = array("h", data[: len(data) // (2 * channels) * 2 * channels])
     if sys.byteorder == "big":
         samples.byteswap()

@@ -21,11 +21,12 @@ find_python() {
 
 # The programs that must be there before anything can be fetched; all that are missing are named at once.
 need_programs() {
-  local missing=()
+  local missing=() version
   python=$(find_python)
   if [ -z "$python" ] && command -v python3 >/dev/null; then
-    stop "The Python here is $(python3 -V 2>&1 | cut -d' ' -f2); Lingxi needs 3.11 or later." \
-      "Debian 12 and Ubuntu 24.04 have one. Or install another beside it and name it: make run PYTHON=python3.12"
+    version=$(python3 -V 2>&1 | cut -d' ' -f2)
+    stop 'The Python here is {version}; Lingxi needs 3.11 or later.' \
+      'Debian 12 and Ubuntu 24.04 have one. Or install another beside it and name it: make run PYTHON=python3.12' version="$version"
   fi
   [ -n "$python" ] || missing+=(python3 python3-venv)
   if [ -n "$python" ] && [ ! -x .venv/bin/python ] && ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
@@ -40,7 +41,9 @@ need_programs() {
     python=$(find_python)
   fi
   if [ -f package.json ] && ! node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null; then
-    stop "The Node here is $(node --version); Lingxi needs 18 or later to build the browser's libraries." "apt-get install nodejs npm"
+    version=$(node --version)
+    stop "The Node here is {version}; Lingxi needs 18 or later to build the browser's libraries. This installs it:" \
+      "$(install_line nodejs npm)" version="$version"
   fi
 }
 
@@ -48,7 +51,8 @@ need_space() {
   local free_mb
   free_mb=$(df -Pm . | awk 'NR == 2 { print $4 }')
   if [ "${free_mb:-$space_needed_mb}" -lt "$space_needed_mb" ]; then
-    stop "There are $free_mb MB free here; the first set-up needs $space_needed_mb." "Free some space, or move the checkout to a larger disk."
+    stop 'There are {free} MB free here; the first set-up needs {needed}.' \
+      'Free some space, or move the checkout to a larger disk.' free="$free_mb" needed="$space_needed_mb"
   fi
 }
 
@@ -64,20 +68,21 @@ python_is_ready() {
 }
 
 set_up_python() {
-  local lock=requirements.lock log
+  local lock=requirements.lock log version
   [ "$kind" = run ] || lock=requirements-dev.lock
   python_is_ready && return
   log=$(mktemp)
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     need_space
-    tell "Making the virtual environment with $("$python" -V) …"
-    "$python" -m venv --clear .venv >"$log" 2>&1 || explain "$log" "the virtual environment"
+    version=$("$python" -V)
+    tell 'Making the virtual environment with {version} …' version="$version"
+    in_english "$python" -m venv --clear .venv >"$log" 2>&1 || explain "$log" 'the virtual environment'
   fi
   rm -f .venv/.stamp-*
-  tell "Installing the locked Python packages …"
-  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$lock" >"$log" 2>&1 \
-    || explain "$log" "the Python packages"
-  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e . >"$log" 2>&1 || explain "$log" "Lingxi itself"
+  tell 'Installing the locked Python packages …'
+  in_english .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$lock" >"$log" 2>&1 \
+    || explain "$log" 'the Python packages'
+  in_english .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e . >"$log" 2>&1 || explain "$log" 'Lingxi itself'
   stamp_of "$lock" pyproject.toml >".venv/.stamp-$kind"
   rm -f "$log"
 }
@@ -88,14 +93,15 @@ set_up_screens() {
   stamp=$(stamp_of package.json package-lock.json config/vendor/*)
   [ "$(cat node_modules/.stamp 2>/dev/null)" = "$stamp" ] && [ -d crm_core/web/static/vendor ] && return
   log=$(mktemp)
-  tell "Installing the locked libraries of the screens …"
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1 || explain "$log" "the libraries of the screens"
-  node config/vendor/build.mjs >"$log" 2>&1 || explain "$log" "the bundle of the screens"
+  tell 'Installing the locked libraries of the screens …'
+  in_english npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1 || explain "$log" 'the libraries of the screens'
+  in_english node config/vendor/build.mjs >"$log" 2>&1 || explain "$log" 'the bundle of the screens'
   printf '%s\n' "$stamp" >node_modules/.stamp
   rm -f "$log"
 }
 
-[ -w . ] || stop "This user may not write into $PWD." "Take it back: chown -R \"\$(id -un)\" \"$PWD\", or check out a copy of your own."
+[ -w . ] || stop 'This user may not write into {folder}.' 'Take it back: {line}, or check out a copy of your own.' \
+  folder="$PWD" line="$(take_back)"
 need_programs
 set_up_python
 set_up_screens

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.settings import DEFAULTS
 from config.setup.seat_page import seat_page
+from config.tongue import told
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _HEAD = """# Settings
@@ -56,7 +57,7 @@ def main() -> int:
         path, text = REFERENCE / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-            print(f"docs/reference/{name} was written.")
+            print(told("{file} was written.", file=f"docs/reference/{name}"))
     return 0
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from config.demo.asterisk_tree import AsteriskMissing, obtain_tree
+from config.tongue import told
 
 
 def main() -> int:
@@ -14,9 +15,9 @@ def main() -> int:
     try:
         tree = obtain_tree(Path(os.environ.get("LINGXI_HOME") or "var"))
     except AsteriskMissing as missing:
-        print(missing, file=sys.stderr)
+        print(told(missing.sentence), file=sys.stderr)
         return 1
-    print(f"Asterisk {tree.version} is at hand.")
+    print(told("Asterisk {version} is at hand.", version=tree.version))
     return 0
 
 

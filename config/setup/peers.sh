@@ -12,7 +12,7 @@ has_letters() { has fc-list && [ -n "$(fc-list :lang=zh-cn family 2>/dev/null | 
 
 is_offered() {
   local policy described
-  policy=$(apt-cache policy "$1" 2>/dev/null) described=$(apt-cache show "$1" 2>/dev/null || true)
+  policy=$(in_english apt-cache policy "$1" 2>/dev/null) described=$(in_english apt-cache show "$1" 2>/dev/null || true)
   [[ $policy =~ Candidate:\ [0-9] && ! ${described,,} =~ snap\ package|transitional ]]
 }
 
@@ -33,10 +33,10 @@ if [ "${#missing[@]}" != 0 ]; then
     done
     [ "${#offered[@]}" = 0 ] || install_packages "${offered[@]}"
     # Ubuntu, for one, has Chromium as a snap only, which headless tests can't use.
-    [ "${#absent[@]}" = 0 ] || tell "This system's apt does not offer: ${absent[*]}. Their tests are skipped."
+    [ "${#absent[@]}" = 0 ] || tell "This system's apt does not offer: {packages}. Their tests are skipped." packages="${absent[*]}"
   else
-    tell "Not on this machine, so their tests are skipped: ${missing[*]}. This installs them:"
-    tell "  sudo apt-get install -y --no-install-recommends ${missing[*]}"
+    tell 'Not on this machine, so their tests are skipped: {packages}. This installs them:' packages="${missing[*]}"
+    printf '  sudo %s\n' "$(install_line "${missing[@]}")"
   fi
 fi
 

@@ -1,6 +1,6 @@
 """Whether a port can be listened on, and if not, who has it and what to do.
 
-One sentence for the person who started us.
+One sentence for the person who started us, in the language of their terminal.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import socket
 from pathlib import Path
+
+from config.tongue import told
 
 
 def complaint(host: str, port: int, option: str = "LINGXI_WEB__PORT") -> str:
@@ -26,15 +28,21 @@ def complaint(host: str, port: int, option: str = "LINGXI_WEB__PORT") -> str:
 
 
 def _sentence(failure: OSError, host: str, port: int, option: str) -> str:
-    if failure.errno == errno.EADDRINUSE:
-        holder = _holder(port)
-        by = f" by {holder}" if holder else ""
-        return f"Port {port} is in use{by}. Stop that, or take another: {option}={port + 1} make run"
     if failure.errno == errno.EACCES:
-        return f"This user may not listen on port {port}. Take one from 1024 up: {option}=8600 make run"
+        return told(
+            "This user may not listen on port {port}. Take one from 1024 up: {line}", port=port, line=f"{option}=8600 make run"
+        )
     if failure.errno == errno.EADDRNOTAVAIL:
-        return f"This machine has no address {host}. Listen on 127.0.0.1, or on 0.0.0.0 for all of its own."
-    return f"Port {port} on {host} can't be listened on: {failure.strerror}. Take another: {option}={port + 1} make run"
+        return told("This machine has no address {host}. Listen on 127.0.0.1, or on 0.0.0.0 for all of its own.", host=host)
+    line = f"{option}={port + 1} make run"
+    if failure.errno != errno.EADDRINUSE:
+        why = failure.strerror
+        return told(
+            "Port {port} on {host} can't be listened on: {why}. Take another: {line}", port=port, host=host, why=why, line=line
+        )
+    if holder := _holder(port):
+        return told("Port {port} is in use by {holder}. Stop that, or take another: {line}", port=port, holder=holder, line=line)
+    return told("Port {port} is in use. Stop what has it, or take another: {line}", port=port, line=line)
 
 
 def _holder(port: int) -> str:
@@ -52,7 +60,7 @@ def _holder(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if any(str(entry.readlink()) in inodes for entry in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                return told("{name} (process {id})", name=(process / "comm").read_text().strip(), id=process.name)
         except OSError:
             continue
     return ""
