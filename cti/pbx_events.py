@@ -41,6 +41,14 @@ class TransferKind(StrEnum):
     ATTENDED = "attended"
 
 
+class Refusal(StrEnum):
+    """Why a queue takes nobody in (house glossary: refused)."""
+
+    FULL = "full"
+    CLOSED = "closed"
+    NOBODY = "nobody"
+
+
 class Endpoint(Struct, frozen=True, kw_only=True, gc=False):
     """The far end of a leg: `name` is an extension for a seat, the trunk's name for a trunk."""
 
@@ -194,6 +202,14 @@ class QueueLeft(PbxEvent, frozen=True, kw_only=True, gc=False):
 
     leg: str
     queue: str
+
+
+class QueueRefused(PbxEvent, frozen=True, kw_only=True, gc=False):
+    """The queue did not take the leg in, or sent it away again because nobody works in it any more."""
+
+    leg: str
+    queue: str
+    reason: Refusal
 
 
 class OfferStarted(PbxEvent, frozen=True, kw_only=True, gc=False):

@@ -7,10 +7,14 @@ Times are the PBX's clock in seconds, None where it did not say.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from cti.domain.leg import Leg
 from cti.events import Direction, EntryOutcome
-from cti.pbx_events import OfferResult, Party, TransferKind
+from cti.pbx_events import OfferResult, Party, Refusal, TransferKind
+
+# What one party does within this time of the PBX's doing something is the cause of it, or its effect; no separate act.
+AT_ONCE_S: Final = 0.5
 
 
 def span(start: float | None, end: float | None) -> float | None:
@@ -49,6 +53,7 @@ class Entry:
     left: bool = False
     abandoned: bool = False
     outcome: EntryOutcome | None = None
+    refusal: Refusal | None = None
     offers: list[Offer] = field(default_factory=list)
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cti.domain.call import Call, Entry, Offer, Segment, Transfer, span
+from cti.domain.call import AT_ONCE_S, Call, Entry, Offer, Segment, Transfer, span
 from cti.domain.leg import Leg
 from cti.events import (
     CallFact,
@@ -20,15 +20,15 @@ from cti.events import (
     SegmentFact,
     TransferFact,
 )
-from cti.pbx_events import OfferResult, Party, TransferKind
+from cti.pbx_events import OfferResult, Party, Refusal, TransferKind
 
-# A caller whose wait ends and whose leg ends within this time, without a cause from the dialplan, did not time out.
-AT_ONCE_S: Final = 0.5
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
 
 _BUSY: Final = frozenset({17})
 _REJECTED: Final = frozenset({21})
 _UNANSWERED: Final = frozenset({0, 16, 18, 19, 31, 32})
+# How a call ended whose last queue refused it: the line was engaged, it was outside hours, or there was nobody to answer.
+_REFUSED: Final = {Refusal.FULL: Outcome.BUSY, Refusal.CLOSED: Outcome.CLOSED, Refusal.NOBODY: Outcome.NO_ANSWER}
 # Notes of the dialplan that say how a call ended that nobody answered.
 CALLBACK_NOTE: Final = "CallbackRequest"
 VOICEMAIL_NOTE: Final = "Voicemail"
@@ -41,6 +41,7 @@ def settle_waits(call: Call) -> None:
         leg, gap = entry.leg, span(entry.left_at, entry.leg.ended_at)
         if entry.outcome is None:
             entry.outcome = EntryOutcome.ABANDONED
+        # whoever is gone at once, without a cause from the dialplan, did not time out
         at_once = leg.cause == 0 and gap is not None and gap <= AT_ONCE_S
         if entry.outcome is EntryOutcome.TIMED_OUT and at_once:
             entry.outcome = EntryOutcome.ABANDONED
@@ -76,8 +77,10 @@ def outcome_of(call: Call) -> Outcome:
     if _noted(call, VOICEMAIL_NOTE):
         return Outcome.VOICEMAIL
     if call.entries:
-        last = call.entries[-1].outcome
-        return Outcome.ABANDONED if last is EntryOutcome.ABANDONED else Outcome.NO_ANSWER
+        last = call.entries[-1]
+        if last.refusal is not None:
+            return _REFUSED[last.refusal]
+        return Outcome.ABANDONED if last.outcome is EntryOutcome.ABANDONED else Outcome.NO_ANSWER
     return _unqueued_outcome(call)
 
 

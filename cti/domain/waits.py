@@ -6,11 +6,11 @@ word, since a PBX says "abandoned" of a time-out too and only what the caller's 
 
 from __future__ import annotations
 
-from cti.domain.call import Entry, span
+from cti.domain.call import AT_ONCE_S, Entry, span
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
 from cti.events import CallLeftQueue, CallQueued, EntryOutcome
-from cti.pbx_events import QueueAbandoned, QueueJoined, QueueLeft
+from cti.pbx_events import QueueAbandoned, QueueJoined, QueueLeft, QueueRefused
 
 
 class Waits:
@@ -53,6 +53,17 @@ class Waits:
         self._unlist(entry)
         if entry.abandoned or leg.hung_up:
             self.finish(entry, self._why_left(entry), event.at)
+
+    def refused(self, leg: Leg, event: QueueRefused) -> None:
+        """The queue did not let the leg in: a wait of no length. Or it sent it away, which looked like a time-out until now."""
+        entry = next((one for one in reversed(leg.call.entries) if one.leg is leg and one.queue == event.queue), None)
+        gap = None if entry is None else span(entry.left_at, event.at)
+        if entry is None or (gap is not None and gap > AT_ONCE_S) or entry.outcome is EntryOutcome.ANSWERED:
+            entry = self.open(leg, event.queue, 0, event.at, event.at)
+        entry.refusal = event.reason
+        if entry.outcome is None:
+            self.finish(entry, EntryOutcome.REFUSED, event.at)
+        entry.outcome = EntryOutcome.REFUSED
 
     def leg_ended(self, leg: Leg, at: float | None) -> None:
         """Whoever waits no more because it is gone has abandoned, unless it was let out before."""

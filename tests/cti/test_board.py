@@ -50,6 +50,8 @@ from cti.pbx_events import (
     QueueAbandoned,
     QueueJoined,
     QueueLeft,
+    QueueRefused,
+    Refusal,
     Snapshot,
     TransferKind,
     Transferred,
@@ -204,6 +206,32 @@ def test_a_wait_flows_over_into_another_queue(floor: Floor) -> None:
     (fact,) = floor.facts
     assert [(e.queue, str(e.outcome)) for e in fact.entries] == [("support", "overflowed"), ("sales", "answered")]
     assert [e.queue for e in floor.of(CallQueued)] == ["support", "sales"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("reason", "outcome"), [("full", "busy"), ("closed", "closed"), ("nobody", "no_answer")])
+def test_a_queue_refuses_a_caller(floor: Floor, reason: Refusal, outcome: str) -> None:
+    floor.caller()
+    floor.tell(LegAnswered(leg="C"))
+    refused = QueueRefused(leg="C", queue="support", reason=Refusal(reason))
+    floor.tell(refused, refused)
+    floor.end("C")
+    (fact,) = floor.facts
+    assert (fact.outcome, [(e.queue, e.outcome, e.wait_s) for e in fact.entries]) == (outcome, [("support", "refused", 0.0)])
+    assert [type(event) for event in floor.said] == [CallStarted, CallQueued, CallLeftQueue, CallEnded]
+    assert floor.board.waiting() == []
+
+
+def test_a_queue_in_which_nobody_works_any_more_sends_its_caller_away(floor: Floor) -> None:
+    floor.caller()
+    floor.queue()
+    floor.wait(3)
+    floor.tell(QueueAbandoned(leg="C", queue="support"), QueueLeft(leg="C", queue="support"))
+    floor.tell(QueueRefused(leg="C", queue="support", reason=Refusal.NOBODY))
+    floor.wait(2)
+    floor.tell(QueueRefused(leg="C", queue="support", reason=Refusal.NOBODY))  # the dialplan tried again
+    floor.end("C")
+    (fact,) = floor.facts
+    assert [(e.outcome, e.wait_s) for e in fact.entries] == [("refused", pytest.approx(3.1)), ("refused", 0.0)]
 
 
 def test_a_caller_leaves_by_key_and_wants_to_be_called_back(floor: Floor) -> None:

@@ -49,8 +49,10 @@ from cti.pbx_events import (
     QueueAbandoned,
     QueueJoined,
     QueueLeft,
+    QueueRefused,
     RecordingStarted,
     RecordingStopped,
+    Refusal,
     TransferKind,
     Transferred,
 )
@@ -60,6 +62,9 @@ _PARTIES_KEPT: Final = 20_000
 _REACHABLE: Final = frozenset({"Reachable", "Registered", "Lagged"})
 # A bridge in which nobody hears anybody: parking, waiting with music.
 _DEAF_BRIDGE: Final = "holding_bridge"
+# The UserEvent by which our dialplan says that a queue refused; its headers are Queue and Reason. Asterisk itself says nothing.
+_REFUSED_NOTE: Final = "QueueRefused"
+_REFUSALS: Final = {reason.value: reason for reason in Refusal}
 # What Asterisk puts into every UserEvent before the dialplan's own headers.
 _SNAPSHOT_WORDS = """
     Event Privilege Timestamp SequenceNumber SystemName Channel ChannelState ChannelStateDesc CallerIDNum CallerIDName
@@ -286,5 +291,8 @@ class Translator:
         return PhoneSeen(extension=extension, registered=m.get("PeerStatus") in _REACHABLE, at=at)
 
     def _noted(self, m: Message, at: float | None) -> Said:
+        leg, kind = m.get("Uniqueid"), m.get("UserEvent")
+        if kind == _REFUSED_NOTE and (reason := _REFUSALS.get(m.get("Reason").lower())) is not None:
+            return QueueRefused(leg=leg, queue=m.get("Queue"), reason=reason, at=at)
         own = tuple((key, value) for key, value in m.items() if key not in _SNAPSHOT)
-        return Noted(leg=m.get("Uniqueid"), kind=m.get("UserEvent"), fields=own, at=at)
+        return Noted(leg=leg, kind=kind, fields=own, at=at)
