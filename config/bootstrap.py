@@ -9,16 +9,16 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
 import structlog
 from aiohttp import web
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
 import agent_console
 import crm_core.web
@@ -57,7 +57,7 @@ from cti.figures.definitions import OF_AGENT, OF_ALL, OF_QUEUE, Figure
 from cti.figures.live import LiveFigures
 from cti.links import Links
 from cti.ports import PbxDriver
-from cti.services.books import Books
+from cti.services.books import Books, Page
 from cti.services.call_books import CallBooks
 from cti.services.directory import Directory
 from cti.services.lines import PbxLine
@@ -415,14 +415,11 @@ class Program:
             for pbx_id, (epoch, position) in list(self._positions.items()):
                 if written.get(pbx_id) != (epoch, position):
                     written[pbx_id] = (epoch, position)
-                    self.books.put(_position_write(pbx_id, epoch, position))
+                    self.books.put(partial(_write_position, pbx_id, epoch, position))
 
 
-def _position_write(pbx_id: int, epoch: str, position: str) -> Callable[[AsyncConnection], Awaitable[None]]:
-    async def write(db: AsyncConnection) -> None:
-        await db.execute(update(Pbx).where(Pbx.id == pbx_id).values(epoch=epoch, position=position))
-
-    return write
+def _write_position(pbx_id: int, epoch: str, position: str, page: Page) -> None:
+    page.change(Pbx, pbx_id, epoch=epoch, position=position)
 
 
 def _drawn(figures: Mapping[str, Figure], day: str, queue: str = "", agent: int | None = None) -> dict[str, object]:

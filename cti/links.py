@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
 
 import structlog
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from crm_core.entities.people import Customer
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
-from crm_core.kernel.db import Database
+from crm_core.kernel.db import Database, table_of
 from crm_core.lookup import NumberLookup
 from crm_core.matches import Match
 from crm_core.numbers import NumberRules, read
@@ -108,27 +108,40 @@ class Links:
         """An agent says whom the call is with; also for a call that is over. Replaces what the number said."""
         self.chosen[call_id] = customer_id
         now = self._clock.now()
-        async with self._db.begin() as db:
-            await db.execute(delete(CallLink).where(CallLink.call_id == call_id, CallLink.kind == CUSTOMER))
-            await write_link(db, self._new_id(), unit_id, call_id, customer_id, now, "agent")
+        link = Link(id=self._new_id(), unit_id=unit_id, call_id=call_id, thing_id=customer_id, at=now, made_by="agent")
+
+        def write(db: Connection) -> None:
+            db.execute(delete(CallLink).where(CallLink.call_id == call_id, CallLink.kind == CUSTOMER))
+            write_links(db, [link])
+
+        await self._db.write(write)
         event = CallLinked(unit_id=unit_id, pbx_id=pbx_id, at=now, call_id=call_id, customer_id=customer_id, user_id=user_id)
         self._bus.publish(topic(event), event)
 
 
-async def write_link(
-    db: AsyncConnection, new_id: int, unit_id: int, call_id: int, customer_id: int, at: float | None, made_by: str
-) -> None:
-    """Hang a call on a customer's timeline, unless it hangs there or an agent said otherwise."""
-    there = await db.execute(select(CallLink.id).where(CallLink.call_id == call_id, CallLink.kind == CUSTOMER))
-    if there.first() is None:
-        row = {
-            "id": new_id,
-            "unit_id": unit_id,
-            "call_id": call_id,
-            "kind": CUSTOMER,
-            "thing_id": customer_id,
-            "at": at,
-            "made_by": made_by,
-        }
-        await db.execute(insert(CallLink).values(row))
-    await db.execute(update(Customer).where(Customer.id == customer_id).values(last_contact_at=at))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A call belongs to a customer, said by its number or by an agent (`made_by`)."""
+
+    id: int
+    unit_id: int
+    call_id: int
+    thing_id: int
+    at: float | None
+    made_by: str
+
+
+def write_links(db: Connection, links: list[Link]) -> None:
+    """Hang calls on customers' timelines, those left out that hang somewhere already: an agent may have said otherwise."""
+    new = {link.call_id: link for link in links}
+    calls = list(new)
+    for first in range(0, len(calls), 500):
+        there = select(CallLink.call_id).where(CallLink.kind == CUSTOMER, CallLink.call_id.in_(calls[first : first + 500]))
+        for row in db.execute(there):
+            new.pop(row.call_id, None)
+    if new:
+        db.execute(insert(table_of(CallLink)), [{"kind": CUSTOMER, **asdict(link)} for link in new.values()])
+    table = table_of(Customer)
+    touched = {link.thing_id: link.at for link in links}
+    statement = update(table).where(table.c.id == bindparam("of")).values(last_contact_at=bindparam("seen"))
+    db.execute(statement, [{"of": customer_id, "seen": at} for customer_id, at in touched.items()])

@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from cti.events import CallBooked
-from cti.services.books import Books
+from cti.services.books import Books, Page
 from cti.services.lines import topic
 from cti.storage import Call, Queue
 from recordings.audio import NoSound, Stored, sides_of, store_raw
@@ -119,9 +118,10 @@ class Capture:
             unit_id=job.unit_id, pbx_id=job.pbx_id, at=self._clock.now(), call_id=job.call_id, stored=stored is not None, why=why
         )
 
-        async def write(db: AsyncConnection) -> None:
-            if (await db.execute(select(Recording.id).where(Recording.call_id == job.call_id))).first() is None:
-                await db.execute(insert(Recording).values(row))
+        def write(page: Page) -> None:
+            db = page.now()
+            if db.execute(select(Recording.id).where(Recording.call_id == job.call_id)).first() is None:
+                page.insert(Recording, row)
 
         self._books.put(write, lambda: self._bus.publish(topic(event), event))
 
@@ -131,7 +131,7 @@ def _unlink(raw: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-async def _nothing(_db: AsyncConnection) -> None:
+def _nothing(_page: Page) -> None:
     """Keeps the order: what follows runs after everything before it was committed."""
 
 

@@ -7,14 +7,15 @@ any table by name. Lists and hot paths use Core statements on the mapped tables.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Engine, Float, Integer, MetaData, String, event
+from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, MetaData, String, Table, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+T = TypeVar("T")
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit identifier or foreign key; SQLite's INTEGER is 64 bits wide and the one type its rowid may alias."""
 Instant = Float(53)
@@ -33,6 +34,12 @@ class Base(DeclarativeBase):
     """All tables; each package adds its own."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def table_of(mapped: type[Base]) -> Table:
+    """The table of a class, for statements that need no objects."""
+    assert isinstance(mapped.__table__, Table)
+    return mapped.__table__
 
 
 class UnitRow(Base):
@@ -60,9 +67,13 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._aside: Engine | None = None
         if self.is_sqlite:
             self.engine: AsyncEngine = create_async_engine(url)
             event.listen(self.engine.sync_engine, "connect", _sqlite_pragmas)
+            if ":memory:" not in url:
+                self._aside = create_engine(url.replace("+aiosqlite", ""))
+                event.listen(self._aside, "connect", _sqlite_pragmas)
         else:
             self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
         self._writer = asyncio.Lock() if self.is_sqlite else None
@@ -77,6 +88,23 @@ class Database:
         async with self._writer, self.engine.begin() as connection:
             yield connection
 
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a plain function in a transaction of its own and commit it; what it raises rolls back and is raised.
+
+        On a SQLite file all of it happens in another thread, in one go: a loop that waits for each statement would be woken for each.
+        """
+        if self._aside is None:
+            async with self.begin() as connection:
+                return await connection.run_sync(work)
+        assert self._writer is not None
+        async with self._writer:
+            return await asyncio.to_thread(self._write_aside, self._aside, work)
+
+    @staticmethod
+    def _write_aside(engine: Engine, work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection to read with."""
@@ -85,6 +113,8 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._aside is not None:
+            self._aside.dispose()
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -1,25 +1,89 @@
 """The books: everything that telephony writes to the database goes through here, in order, in batches, and never in the way of a call.
 
-A write is a function on a connection. Writes wait in line; one task takes what is there and commits it as one transaction. When
-the database is away they wait; nothing is lost as long as the process lives, and the journal covers the rest.
+A write is a plain function on a `Page`. Writes wait in line; one task takes what is there and commits it as one transaction, off the
+event loop where the database is a file. When the database is away they wait; nothing is lost as long as the process lives, and the
+journal covers the rest. A page gathers rows by table, so that many calls cost few statements.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import Any
 
 import structlog
+from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_core.kernel.db import Database
+from crm_core.kernel.db import Base, Database, table_of
 
 log = structlog.get_logger(__name__)
-Write = Callable[[AsyncConnection], Awaitable[None]]
+Write = Callable[["Page"], None]
 After = Callable[[], None]
-BATCH = 200
+Together = Callable[[Connection, list[Any]], None]
+BATCH = 500
+
+
+class Page:
+    """One transaction being written. What is given to it reaches the database at the next `now`, or at the end.
+
+    Rows come first (table by table), changes of rows after them, then what is done together, in the order in which it was first asked
+    for, and at the end what is done together `last`. So each may count on what was given before it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: dict[type[Base], dict[int, dict[str, Any]]] = {}
+        self._changes: dict[type[Base], dict[int, dict[str, Any]]] = {}
+        self._together: dict[Together, list[Any]] = {}
+        self._last: dict[Together, list[Any]] = {}
+
+    def insert(self, table: type[Base], row: dict[str, Any]) -> None:
+        """A new row, with its id."""
+        self._rows.setdefault(table, {})[row["id"]] = row
+
+    def change(self, table: type[Base], row_id: int, **values: Any) -> None:
+        """New values for the row of this id; of several changes the last one counts."""
+        new = self._rows.get(table, {}).get(row_id)
+        if new is not None:
+            new.update(values)
+        else:
+            self._changes.setdefault(table, {}).setdefault(row_id, {}).update(values)
+
+    def together(self, what: Together, item: Any, *, last: bool = False) -> None:
+        """Have `what` called once with the items of all who asked for it."""
+        (self._last if last else self._together).setdefault(what, []).append(item)
+
+    def now(self) -> Connection:
+        """Bring everything given so far to the database; the connection, for a statement of one's own."""
+        for table, rows in self._rows.items():
+            insert_rows(self._connection, table, list(rows.values()))
+        for table, changes in self._changes.items():
+            self._change_rows(table, changes)
+        together = [*self._together.items(), *self._last.items()]
+        self._rows, self._changes, self._together, self._last = {}, {}, {}, {}
+        for what, items in together:
+            what(self._connection, items)
+        return self._connection
+
+    def _change_rows(self, table: type[Base], changes: dict[int, dict[str, Any]]) -> None:
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        for row_id, values in changes.items():
+            alike[tuple(sorted(values))].append({"of_row": row_id, **{f"to_{name}": value for name, value in values.items()}})
+        changed = table_of(table)
+        for names, values_of in alike.items():
+            statement = update(changed).where(changed.c.id == bindparam("of_row"))
+            self._connection.execute(statement.values({name: bindparam(f"to_{name}") for name in names}), values_of)
+
+
+def insert_rows(connection: Connection, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows, those with the same columns in one go."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        alike[tuple(row)].append(row)
+    for group in alike.values():
+        connection.execute(insert(table_of(table)), group)
 
 
 class Books:
@@ -38,7 +102,7 @@ class Books:
         return len(self._line)
 
     def put(self, write: Write, after: After | None = None) -> None:
-        """Write this, after everything that was put before."""
+        """Write this, after everything that was put before. It may be tried more than once, and not on the loop's thread."""
         self._line.append((write, after))
         self._idle.clear()
         self._wake.set()
@@ -75,10 +139,15 @@ class Books:
 
     async def _commit(self, batch: list[tuple[Write, After | None]]) -> bool:
         """Commit these together; False where one of them can't be written. Raises when the database is away."""
+
+        def write_all(connection: Connection) -> None:
+            page = Page(connection)
+            for write, _ in batch:
+                write(page)
+            page.now()
+
         try:
-            async with self._db.begin() as connection:
-                for write, _ in batch:
-                    await write(connection)
+            await self._db.write(write_all)
         except (OperationalError, InterfaceError, OSError):
             raise
         except Exception as error:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, tuple_
 
 from crm_core.days import day_of
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
+from crm_core.kernel.db import Base
 from crm_core.numbers import NumberRules, read
 from cti.events import CallBooked, CallEnded, CallFact, Direction, EntryFact, EntryOutcome
-from cti.links import Links, write_link
+from cti.links import Link, Links, write_links
 from cti.pbx_events import OfferResult
-from cti.services.books import Books
+from cti.services.books import Books, Page, insert_rows
 from cti.services.lines import topic
 from cti.services.seats import Seats
 from cti.storage import Call, CallLeg, CallLink, Offer, QueueEntry, Segment, Transfer
@@ -48,23 +48,45 @@ class CallBooks:
             fact, day, zone, lambda ext, at: self._seats.who_sat(fact.pbx_id, ext, at), self._limits, self._rules(fact.unit_id)
         )
         customer_id = self._links.customer_of(fact.call_id)
-        link_id = self._new_id()
+        tables = rows.all()
+        link = Link(
+            id=self._new_id(),
+            unit_id=fact.unit_id,
+            call_id=fact.call_id,
+            thing_id=customer_id or 0,
+            at=fact.started_at,
+            made_by="number",
+        )
         users = tuple(sorted(u for u in rows.talked() | rows.asked() if u is not None))
         booked = CallBooked(
             unit_id=fact.unit_id, pbx_id=fact.pbx_id, at=fact.ended_at, call_id=fact.call_id, fact=fact, day=day, user_ids=users
         )
 
-        async def write(db: AsyncConnection) -> None:
-            key = (Call.pbx_id == fact.pbx_id, Call.epoch == fact.epoch, Call.pbx_call_id == fact.pbx_call_id)
-            if (await db.execute(select(Call.id).where(*key))).first() is not None:
-                return
-            for table, values in rows.all():
-                if values:
-                    await db.execute(insert(table), values)
+        def write(page: Page) -> None:
+            page.together(_book, ((fact.pbx_id, fact.epoch, fact.pbx_call_id), tables))
             if customer_id is not None:
-                await write_link(db, link_id, fact.unit_id, fact.call_id, customer_id, fact.started_at, "number")
+                page.together(write_links, link)
 
         self._books.put(write, lambda: self._bus.publish(topic(booked), booked))
+
+
+Booking = tuple[tuple[int, str, str], list[tuple[type[Base], list[dict[str, Any]]]]]
+
+
+def _book(db: Connection, calls: list[Booking]) -> None:
+    """Write calls with all their rows, those left out that stand there already: a call told again is told for nothing."""
+    new = dict(reversed(calls))
+    key = tuple_(Call.pbx_id, Call.epoch, Call.pbx_call_id)
+    names = list(new)
+    for first in range(0, len(names), 200):
+        for row in db.execute(select(Call.pbx_id, Call.epoch, Call.pbx_call_id).where(key.in_(names[first : first + 200]))):
+            new.pop((row.pbx_id, row.epoch, row.pbx_call_id))
+    gathered: dict[type[Base], list[dict[str, Any]]] = {}
+    for tables in new.values():
+        for table, rows in tables:
+            gathered.setdefault(table, []).extend(rows)
+    for table, rows in gathered.items():
+        insert_rows(db, table, rows)
 
 
 class Rows:
@@ -85,7 +107,7 @@ class Rows:
         """Everybody whose seat was rung."""
         return {self._who(o.extension, o.started_at) for e in self._f.entries for o in e.offers}
 
-    def all(self) -> list[tuple[type, list[dict[str, Any]]]]:
+    def all(self) -> list[tuple[type[Base], list[dict[str, Any]]]]:
         """Every table with its rows."""
         of_call = {**self._base, "call_id": self._f.call_id}
         transfers = [

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from crm_core.days import day_of
 from crm_core.entities.org import Audit
 from crm_core.kernel.bus import Bus
+from crm_core.kernel.db import table_of
 from cti.domain.seat import SeatState
-from cti.events import WrapUpBooked
-from cti.services.books import Books
+from cti.events import CallBooked, WrapUpBooked
+from cti.services.books import Books, Page
 from cti.services.lines import topic
 from cti.services.sitting import Sitting
 from cti.storage import SeatSession, Segment
@@ -24,6 +25,8 @@ class SeatBooks:
 
     def __init__(self, books: Books, bus: Bus, new_id: Callable[[], int]) -> None:
         self._books, self._bus, self._new_id = books, bus, new_id
+        self._early: dict[int, list[tuple[WrapUp, WrapUpBooked]]] = {}  # of calls that go on
+        bus.subscribe("unit.*.pbx.*.call.booked", self._booked)
 
     def open_session(self, s: Sitting, address: str) -> None:
         """Somebody sat down."""
@@ -37,9 +40,9 @@ class SeatBooks:
             "thing_id": s.seat_id, "detail": s.extension,
         }  # fmt: skip
 
-        async def write(db: AsyncConnection) -> None:
-            await db.execute(insert(SeatSession).values(row))
-            await db.execute(insert(Audit).values(audit))
+        def write(page: Page) -> None:
+            page.insert(SeatSession, row)
+            page.insert(Audit, audit)
 
         self._books.put(write)
 
@@ -51,42 +54,73 @@ class SeatBooks:
         }  # fmt: skip
         session_id = s.session_id
 
-        async def write(db: AsyncConnection) -> None:
-            await db.execute(update(SeatSession).where(SeatSession.id == session_id).values(**values))
-
-        self._books.put(write)
+        self._books.put(lambda page: page.change(SeatSession, session_id, **values))
 
     def begin_interval(self, s: Sitting, since: float) -> None:
         """The seat went into another state: the interval before ends where the new one begins."""
-        session_id = s.session_id
+        before, s.interval_id = s.interval_id, None
         row: dict[str, object] | None = None
         if s.state is not SeatState.SIGNED_OUT:
+            s.interval_id = self._new_id()
             row = {
-                "id": self._new_id(), "unit_id": s.unit_id, "pbx_id": s.pbx_id, "session_id": s.session_id, "user_id": s.user_id,
+                "id": s.interval_id, "unit_id": s.unit_id, "pbx_id": s.pbx_id, "session_id": s.session_id, "user_id": s.user_id,
                 "state": s.state.value, "reason": s.reason, "call_id": s.call_id, "from_at": since, "day": day_of(since, s.zone), "zone": s.zone,
             }  # fmt: skip
 
-        async def write(db: AsyncConnection) -> None:
-            open_rows = (SeatStateRow.session_id == session_id, SeatStateRow.to_at.is_(None))
-            await db.execute(update(SeatStateRow).where(*open_rows).values(to_at=since))
+        def write(page: Page) -> None:
+            if before is not None:
+                page.change(SeatStateRow, before, to_at=since)
             if row is not None:
-                await db.execute(insert(SeatStateRow).values(row))
+                page.insert(SeatStateRow, dict(row))
 
         self._books.put(write)
 
     def book_wrap_up(self, s: Sitting, call_id: int, began: float, ended: float) -> None:
-        """A wrap-up is over: its length belongs to the last talk of that call; WrapUpBooked follows when it stands in the database."""
-        day = day_of(began, s.zone)
-        event = WrapUpBooked(unit_id=s.unit_id, pbx_id=s.pbx_id, at=ended, call_id=call_id, user_id=s.user_id, day=day)
+        """A wrap-up is over: its length belongs to the last talk of that call; WrapUpBooked follows when it stands in the database.
 
-        async def write(db: AsyncConnection) -> None:
-            last = (
-                select(Segment.id)
-                .where(Segment.call_id == call_id, Segment.user_id == s.user_id)
-                .order_by(Segment.started_at.desc(), Segment.id.desc())
-                .limit(1)
-                .scalar_subquery()
-            )
-            await db.execute(update(Segment).where(Segment.id == last).values(acw_s=max(ended - began, 0.0)))
+        A call that was passed on may still go on: then it waits until that is booked.
+        """
+        event = WrapUpBooked(
+            unit_id=s.unit_id, pbx_id=s.pbx_id, at=ended, call_id=call_id, user_id=s.user_id, day=day_of(began, s.zone)
+        )
+        self._put_wrap_up(WrapUp(call_id, s.user_id, max(ended - began, 0.0)), event)
 
-        self._books.put(write, lambda: self._bus.publish(topic(event), event))
+    def _put_wrap_up(self, wrap_up: WrapUp, event: WrapUpBooked) -> None:
+        def written() -> None:
+            if wrap_up.stands or wrap_up.tries > 1:
+                self._bus.publish(topic(event), event)
+            else:
+                self._early.setdefault(wrap_up.call_id, []).append((wrap_up, event))
+
+        self._books.put(lambda page: page.together(_write_wrap_ups, wrap_up, last=True), written)
+
+    def _booked(self, _topic: str, event: object) -> None:
+        if isinstance(event, CallBooked):
+            for wrap_up, what in self._early.pop(event.call_id, ()):
+                wrap_up.tries += 1
+                self._put_wrap_up(wrap_up, what)
+
+
+@dataclass(slots=True)
+class WrapUp:
+    """Seconds of wrap-up of a person after a call; `stands` once a talk was found to write it to."""
+
+    call_id: int
+    user_id: int
+    acw_s: float
+    stands: bool = False
+    tries: int = 1
+
+
+def _write_wrap_ups(db: Connection, ended: list[WrapUp]) -> None:
+    """Each belongs to the last talk of that person in that call."""
+    segments = table_of(Segment)
+    for wrap_up in ended:
+        last = (
+            select(Segment.id)
+            .where(Segment.call_id == wrap_up.call_id, Segment.user_id == wrap_up.user_id)
+            .order_by(Segment.started_at.desc(), Segment.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        wrap_up.stands = db.execute(update(segments).where(segments.c.id == last).values(acw_s=wrap_up.acw_s)).rowcount > 0

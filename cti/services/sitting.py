@@ -30,6 +30,7 @@ class Sitting:
     facts: Facts = field(default_factory=Facts)
     state: SeatState = SeatState.SIGNED_OUT
     since: float | None = None
+    interval_id: int | None = None  # of the row of this state's interval
     reason: str = ""
     call_id: int | None = None
     wrap_up_call: int | None = None

@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_core.kernel.db import Database
-from cti.services.books import BATCH, Books, Write
+from cti.services.books import BATCH, Books, Page, Write
+
+T = TypeVar("T")
 
 
 class Flaky(Database):
@@ -23,16 +25,19 @@ class Flaky(Database):
     breaks_at_the_end = 0
     tries = 0
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         self.tries += 1
         if self.away:
             raise OperationalError("begin", None, OSError("away"))
-        async with super().begin() as connection:
-            yield connection
+
+        def breaks(connection: Connection) -> T:
+            found = work(connection)
             if self.breaks_at_the_end:
                 self.breaks_at_the_end -= 1
                 raise OperationalError("commit", None, OSError("away"))
+            return found
+
+        return await super().write(breaks)
 
 
 @pytest.fixture
@@ -45,8 +50,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Flaky]:
 
 
 def line(word: str | None) -> Write:
-    async def write(db: AsyncConnection) -> None:
-        await db.execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": word})
+    def write(page: Page) -> None:
+        page.now().execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": word})
 
     return write
 
@@ -127,8 +132,8 @@ async def test_an_impossible_write_and_a_database_that_goes_away_together_write_
     books, told, counted = Books(database), [], []
 
     def counts(n: int) -> Write:
-        async def write(db: AsyncConnection) -> None:
-            await db.execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": f"{n} {len(counted)}"})
+        def write(page: Page) -> None:
+            page.now().execute(text("INSERT INTO line (word) VALUES (:word)"), {"word": f"{n} {len(counted)}"})
             counted.append(n)
             if n == 3 and counted.count(3) == 1:
                 raise OperationalError("insert", None, OSError("away"))
