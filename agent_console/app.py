@@ -19,7 +19,7 @@ from crm_core.kernel.errors import Conflict, NotAllowed, NotFound, Unavailable
 from crm_core.web.api import Routes
 from crm_core.web.ask import Ask, read_id
 from crm_core.web.pages import Pages
-from cti.links import Links
+from cti.links import Links, Wanted
 from cti.ports import Capability, PbxRefused
 from cti.services.seats import Seats
 from cti.storage import Call, CallNote, PauseReason, SeatSession, Segment
@@ -205,12 +205,14 @@ class AgentWeb:
         line = self._seats.lines[s.pbx_id]
         if not line.driver.capabilities & Capability.ORIGINATE:
             raise Conflict("cannot_dial", "This phone system can't dial for you. Dial on the phone.")
-        _, key = await self._customers.dialable(ask.principal, read_id(wish.contact_point_id, "contact_point_id"))
+        customer_id, key = await self._customers.dialable(ask.principal, read_id(wish.contact_point_id, "contact_point_id"))
+        self._links.expect(s.pbx_id, s.extension, Wanted(number=key, customer_id=customer_id))
         try:
             await line.driver.originate(
                 extension=s.extension, number=key.removeprefix("+"), caller_id=s.extension, leg=f"lingxi-{self._new_id()}"
             )
         except PbxRefused as refusal:
+            self._links.expect(s.pbx_id, s.extension, None)
             raise Unavailable("pbx_refused", "The phone system refused: {why}", why=refusal.sentence) from refusal
 
     async def hang_up(self, ask: Ask) -> None:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crm_core.customers import show_name, show_number, thing_of
-from crm_core.kernel.access import Principal, may
+from agent_console.call_rows import CallRows, Row, ms
+from crm_core.kernel.access import Principal
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.feed import Feed, FeedAddress
 from crm_core.kernel.feeds import Feeds
 from crm_core.kernel.gather import Gather
-from crm_core.matches import Match
 from crm_core.places import Places
 from cti.events import (
     CallAnswered,
@@ -31,6 +30,8 @@ from cti.events import (
     CallOffered,
     CallQueued,
     CallResumed,
+    CallStarted,
+    Direction,
     OfferEnded,
     SeatChanged,
     SeatLeftCall,
@@ -49,7 +50,7 @@ TABLES = ("seat", "calls", "queues", "day")
 class OnDesk:
     """A call on somebody's desk."""
 
-    row: dict[str, Any]
+    row: Row
     told: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
@@ -71,8 +72,9 @@ class Desks:
         pbx_up: Callable[[int], bool],
         waiting: Callable[[int, str], dict[str, Any]],
     ) -> None:
-        self._feeds, self._seats, self._links, self._clock, self._places = feeds, seats, links, clock, places
-        self._principal, self._titles, self._pbx_up, self._waiting = principal, titles, pbx_up, waiting
+        self._feeds, self._seats, self._clock = feeds, seats, clock
+        self._principal, self._pbx_up, self._waiting = principal, pbx_up, waiting
+        self._rows = CallRows(links, seats, places, titles)
         self._calls: dict[int, dict[int, OnDesk]] = {}
         self._desks_of: dict[int, set[int]] = {}
         self._open: dict[tuple[int, int], Feed] = {}
@@ -128,7 +130,7 @@ class Desks:
         drop = []
         mine = self._calls.get(event.user_id, {})
         if event.call_id is None or event.state in ("ready", "paused", "signed_out", "unreachable"):
-            gone = [call_id for call_id in mine if call_id != event.call_id]
+            gone = [call_id for call_id in mine if call_id != event.call_id and not self._dials(event, call_id)]
             drop = [("calls", str(call_id)) for call_id in gone]
             for call_id in gone:
                 self._forget(event.user_id, call_id)
@@ -139,9 +141,13 @@ class Desks:
         held = mine.get(event.call_id) if event.call_id is not None else None
         if held is not None and held.told and event.state == "wrap_up":
             held.row["phase"] = "wrap_up"
-            held.row["ended_at"] = held.row["ended_at"] or _ms(event.since)
+            held.row["ended_at"] = held.row["ended_at"] or ms(event.since)
             put.append(("calls", str(event.call_id), dict(held.row)))
         feed.change(event.WIRE, put, drop)
+
+    def _dials(self, event: SeatChanged, call_id: int) -> bool:
+        """The seat is still calling somebody who has not answered, which is no state of a seat."""
+        return event.state != "signed_out" and self._rows.part(event.pbx_id, event.extension, call_id) is not None
 
     def _seat_row(self, user_id: int) -> dict[str, Any]:
         s = self._seats.of_user(user_id)
@@ -149,8 +155,8 @@ class Desks:
             return {"state": "signed_out", "since": None, "reason": "", "next": "", "next_reason": "", "seat_id": "", "extension": "",
                     "seat_name": "", "wrap_up_ends": None, "phone": "", "pbx_up": True}  # fmt: skip
         return {
-            "state": s.state.value, "since": _ms(s.since), "reason": s.reason, "next": s.intent.next_state, "next_reason": s.intent.next_reason,
-            "seat_id": str(s.seat_id), "extension": s.extension, "seat_name": s.seat_name, "wrap_up_ends": _ms(s.wrap_up_ends),
+            "state": s.state.value, "since": ms(s.since), "reason": s.reason, "next": s.intent.next_state, "next_reason": s.intent.next_reason,
+            "seat_id": str(s.seat_id), "extension": s.extension, "seat_name": s.seat_name, "wrap_up_ends": ms(s.wrap_up_ends),
             "phone": s.phone, "pbx_up": self._pbx_up(s.pbx_id),
         }  # fmt: skip
 
@@ -164,6 +170,8 @@ class Desks:
         match event:
             case CallOffered():
                 self._offered(event)
+            case CallStarted():
+                self._started(event)
             case CallerKnown():
                 self._known(event)
             case OfferEnded() if event.result is not OfferResult.ANSWERED:
@@ -187,42 +195,27 @@ class Desks:
 
     def _offered(self, event: CallOffered) -> None:
         person = self._person(event, event.extension)
-        if person is None:
+        if person is not None:
+            self._ring(event, person, self._rows.offered(person, event, self._clock.now()))
+
+    def _started(self, event: CallStarted) -> None:
+        """A seat's own phone calls somebody: whom, stands on its desk before they answer."""
+        if event.direction is Direction.INBOUND or self._rows.part(event.pbx_id, event.caller, event.call_id) is None:
             return
-        now = self._clock.now()
-        row: dict[str, Any] = {
-            "phase": "ringing", "since": _ms(event.at or now), "direction": event.direction.value, "number": "", "number_kind": "outside",
-            "place": "", "carrier": "", "name": show_name(person, event.caller_name), "queue": event.queue, "queue_title": self._titles(event.pbx_id, event.queue),
-            "waited_s": event.waited_s, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None, "ended_at": None, "notes": "",
-        }  # fmt: skip
+        person = self._person(event, event.caller)
+        if person is not None and event.dialed:
+            self._ring(event, person, self._rows.dials(person, event, self._clock.now()))
+
+    def _ring(self, event: CallOffered | CallStarted, person: Principal, row: Row) -> None:
         held = self._lay(person.user_id, event.call_id, row)
-        known = self._links.known.get(event.call_id)
-        if known is not None:
-            self._add_caller(person, row, known)
-            self._tell(event.WIRE, person, event.call_id)
+        if row["looked_up"]:
+            self._tell("call.offered", person, event.call_id)
         else:
-            self._add_number(person, row, event.caller)
-            held.timer = asyncio.get_running_loop().call_later(POP_DEADLINE_S, self._tell, event.WIRE, person, event.call_id)
-
-    def _add_number(self, person: Principal, row: dict[str, Any], raw: str) -> None:
-        row["number"] = show_number(person, raw)
-
-    def _add_caller(self, person: Principal, row: dict[str, Any], known: CallerKnown) -> None:
-        row["number_kind"] = known.kind
-        row["number"] = known.shown if known.kind == "internal" else show_number(person, known.shown)
-        if known.kind == "outside":
-            for lang, suffix in (("zh", ""), ("en", "_en")):
-                row[f"place{suffix}"] = self._places.place(known.key, lang)
-                row[f"carrier{suffix}"] = self._places.carrier(known.key, lang)
-        row["matches"] = [_match(m) for m in known.matches if may(person, "see", _thing(m))]
-        row["looked_up"] = True
-        if not row["customer_id"]:
-            customers = {m["customer_id"] for m in row["matches"]}
-            row["customer_id"] = next(iter(customers)) if len(customers) == 1 else ""
+            held.timer = asyncio.get_running_loop().call_later(POP_DEADLINE_S, self._tell, "call.offered", person, event.call_id)
 
     def _known(self, event: CallerKnown) -> None:
         for person, held in self._with_call(event.call_id):
-            self._add_caller(person, held.row, event)
+            self._rows.add_known(person, held.row, event)
             self._tell("call.offered" if not held.told else event.WIRE, person, event.call_id)
 
     def _tell(self, wire: str, person: Principal, call_id: int) -> None:
@@ -241,24 +234,12 @@ class Desks:
             return
         held = self._calls.get(person.user_id, {}).get(event.call_id)
         if held is None:
-            held = self._lay(person.user_id, event.call_id, self._row_of_talk(person, event, extension))
+            held = self._lay(person.user_id, event.call_id, self._rows.talk(person, event, extension))
         row = held.row
-        row["phase"], row["since"] = phase, _ms(event.at or self._clock.now())
+        row["phase"], row["since"] = phase, ms(event.at or self._clock.now())
         if phase == "talking" and row["answered_at"] is None:
             row["answered_at"] = row["since"]
         self._tell(event.WIRE, person, event.call_id)
-
-    def _row_of_talk(self, person: Principal, event: CallEvent, extension: str) -> dict[str, Any]:
-        """A call that was not offered here: dialled by the agent, or found after a break."""
-        row: dict[str, Any] = {
-            "phase": "talking", "since": None, "direction": "", "number": "", "number_kind": "outside", "place": "", "carrier": "", "name": "",
-            "queue": "", "queue_title": "", "waited_s": None, "matches": [], "customer_id": "", "looked_up": False, "answered_at": None,
-            "ended_at": None, "notes": "",
-        }  # fmt: skip
-        known = self._links.known.get(event.call_id)
-        if known is not None:
-            self._add_caller(person, row, known)
-        return row
 
     def agree(self, pbx_id: int, calls_of: Callable[[str], set[int]]) -> None:
         """After a start or a break: no desk of this PBX shows a call that its seat is not in (`calls_of` an extension)."""
@@ -277,7 +258,7 @@ class Desks:
             return
         held = self._calls.get(person.user_id, {}).get(event.call_id)
         if held is not None:
-            held.row["ended_at"] = _ms(event.at or self._clock.now())
+            held.row["ended_at"] = ms(event.at or self._clock.now())
             s = self._seats.of_user(person.user_id)
             if s is None or s.wrap_up_call != event.call_id:
                 self._gone(event, event.extension)
@@ -291,7 +272,7 @@ class Desks:
             self._forget(person.user_id, event.call_id)
             self.feed(person.unit_id, person.user_id).change(event.WIRE, [], [("calls", str(event.call_id))])
 
-    def _lay(self, user_id: int, call_id: int, row: dict[str, Any]) -> OnDesk:
+    def _lay(self, user_id: int, call_id: int, row: Row) -> OnDesk:
         """Put a call on somebody's desk."""
         held = self._calls.setdefault(user_id, {})[call_id] = OnDesk(row)
         self._desks_of.setdefault(call_id, set()).add(user_id)
@@ -327,18 +308,3 @@ class Desks:
         """A call on a person's desk, None if it is not there."""
         held = self._calls.get(user_id, {}).get(call_id)
         return None if held is None else held.row
-
-
-def _match(m: Match) -> dict[str, Any]:
-    return {
-        "customer_id": str(m.customer_id), "contact_id": str(m.contact_id or ""), "name": m.contact or m.customer,
-        "company": m.customer if m.kind == "company" else "", "level": m.level, "contact_title": m.title,
-    }  # fmt: skip
-
-
-def _thing(m: Match) -> Any:
-    return thing_of({"unit_id": m.unit_id, "owner_id": m.owner_id, "team_id": m.team_id})
-
-
-def _ms(at: float | None) -> int | None:
-    return None if at is None else round(at * 1000)

@@ -1,14 +1,15 @@
 """Where calls meet customers: who a call's outside party may be, and which customer a finished call belongs to.
 
 The look-up begins when the call does, so that it is mostly over before a seat rings. It never delays anything: what it finds is
-published as CallerKnown whenever it is there.
+published as CallerKnown whenever it is there. Of a call that the PBX makes for somebody at a seat it is told beforehand whom it calls,
+since the PBX says so only when it dials; no other number is believed to be one of our own extensions than that of an internal call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -19,13 +20,21 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database, table_of
 from crm_core.lookup import NumberLookup
 from crm_core.matches import Match
-from crm_core.numbers import NumberRules, read
-from cti.events import CallEnded, CallerKnown, CallLinked, CallOffered, CallStarted, Direction
+from crm_core.numbers import Number, NumberRules, read
+from cti.events import CallAnswered, CallEnded, CallerKnown, CallEvent, CallLinked, CallOffered, CallStarted, Direction
 from cti.services.lines import topic
 from cti.storage import CallLink
 
 log = structlog.get_logger(__name__)
 CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Whom somebody at a seat wants to be connected with: a number of a customer."""
+
+    number: str
+    customer_id: int
 
 
 class Links:
@@ -43,29 +52,62 @@ class Links:
         self._bus, self._lookup, self._db, self._clock, self._new_id, self._rules = bus, lookup, database, clock, new_id, rules
         self.known: dict[int, CallerKnown] = {}
         self.chosen: dict[int, int] = {}
+        self.dialled: dict[int, str] = {}  # for a seat, as people write it
+        self._begun: set[int] = set()
+        self._wanted: dict[tuple[int, str], Wanted] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         bus.subscribe("unit.*.pbx.*.call", self._hear)
 
+    def expect(self, pbx_id: int, extension: str, wanted: Wanted | None) -> None:
+        """The PBX is about to ring this seat and to call for it; None: it won't after all."""
+        self._wanted.pop((pbx_id, extension), None)
+        if wanted is not None:
+            self._wanted[(pbx_id, extension)] = wanted
+
     def _hear(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallStarted) or (isinstance(event, CallOffered) and event.call_id not in self.known):
-            self._begin(event)
-        elif isinstance(event, CallEnded):
-            asyncio.get_running_loop().call_later(600, self._forget, event.call_id)
+        match event:
+            case CallStarted(direction=Direction.OUTBOUND):
+                if event.dialed:
+                    self._begin(event, event.dialed, event.direction)
+            case CallStarted():
+                self._begin(event, event.caller, event.direction)
+            case CallOffered(direction=Direction.OUTBOUND) | CallAnswered():
+                self._called_for(event)
+            case CallOffered():
+                self._begin(event, event.caller, event.direction)
+            case CallEnded():
+                asyncio.get_running_loop().call_later(600, self._forget, event.call_id)
 
     def _forget(self, call_id: int) -> None:
         self.known.pop(call_id, None)
         self.chosen.pop(call_id, None)
+        self.dialled.pop(call_id, None)
+        self._begun.discard(call_id)
 
-    def _begin(self, event: CallStarted | CallOffered) -> None:
-        raw = event.dialed if isinstance(event, CallStarted) and event.direction is Direction.OUTBOUND else event.caller
-        number = read(raw, self._rules(event.unit_id))
+    def _called_for(self, event: CallOffered | CallAnswered) -> None:
+        """The PBX rings a seat to call for it, or the seat's phone took that without ringing."""
+        if event.call_id in self._begun:
+            return
+        wanted = self._wanted.pop((event.pbx_id, event.extension), None)
+        if wanted is not None:
+            self.dialled[event.call_id] = read(wanted.number, self._rules(event.unit_id)).national
+            self.chosen[event.call_id] = wanted.customer_id
+            self._begin(event, wanted.number, Direction.OUTBOUND)
+        elif isinstance(event, CallOffered):
+            self._begin(event, "", Direction.OUTBOUND)
+
+    def _begin(self, event: CallEvent, raw: str, direction: Direction) -> None:
+        if event.call_id in self._begun:
+            return
+        self._begun.add(event.call_id)
+        number = _of_that_side(read(raw, self._rules(event.unit_id)), direction)
         empty = CallerKnown(
             unit_id=event.unit_id, pbx_id=event.pbx_id, at=event.at, call_id=event.call_id, key=number.key, kind=number.kind,
             shown=number.national, matches=(),
         )  # fmt: skip
         if number.kind in ("withheld", "internal"):
             self._tell(empty)
-        elif event.call_id not in self.known:
+        else:
             self._spawn(self._find(empty))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -117,6 +159,13 @@ class Links:
         await self._db.write(write)
         event = CallLinked(unit_id=unit_id, pbx_id=pbx_id, at=now, call_id=call_id, customer_id=customer_id, user_id=user_id)
         self._bus.publish(topic(event), event)
+
+
+def _of_that_side(number: Number, direction: Direction) -> Number:
+    """Only who calls inside is a colleague: anybody outside may send four digits as their number."""
+    if direction is Direction.INTERNAL:
+        return replace(number, kind="internal") if number.kind == "odd" else number
+    return replace(number, kind="odd") if number.kind == "internal" else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

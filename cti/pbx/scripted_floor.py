@@ -258,6 +258,15 @@ class ScriptedPbx:
             self._end(seat, cause=NO_ANSWER)
             return
         self._answer(seat)
+        await self._call_on(seat, number)
+
+    async def seat_calls(self, extension: str, number: str) -> None:
+        """A seat's own phone calls `number`: another seat, or somebody outside who answers after a second."""
+        seat = self._start(Endpoint(party=Party.SEAT, name=extension), number=extension, dialed=number)
+        await self._call_on(seat, number)
+
+    async def _call_on(self, seat: _Line, number: str) -> None:
+        """Call `number` for a seat's leg, and let the two talk if it answers."""
         if number in self.habits:
             called = self._ring(number, seat)
         else:
@@ -275,6 +284,8 @@ class ScriptedPbx:
             self._end(seat, cause=NORMAL)
             return
         self._answer(called)
+        if not seat.up:
+            self._answer(seat)
         await self._talk(called, seat, None)
 
     def snapshot(self) -> Snapshot:

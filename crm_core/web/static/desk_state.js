@@ -36,6 +36,7 @@ export function callerName(call) {
   if (call.number_kind === "withheld") return t("Number withheld");
   if (several(call)) return t("{n} match: choose one", { n: call.matches.length }, "{n} matches: choose one");
   if (call.number_kind === "internal") return call.name || t("Internal {number}", { number: call.number });
+  if (outgoing(call)) return call.number;
   return call.looked_up === false ? call.name || call.number || "…" : call.name || t("New caller");
 }
 
