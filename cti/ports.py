@@ -80,8 +80,8 @@ class PbxDriver(Protocol):
         """Make the PBX's queues have exactly these members (idempotent: adds, removes, pauses what differs)."""
         ...
 
-    async def put_member(self, member: Member) -> None:
-        """Add the member, or change its pause and reason where it is there already."""
+    async def put_members(self, members: Sequence[Member]) -> None:
+        """Make these memberships of one seat, which are all it has, so: added, or changed where they are there already."""
         ...
 
     async def drop_member(self, queue: str, extension: str) -> None: ...

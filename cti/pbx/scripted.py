@@ -54,8 +54,9 @@ class ScriptedDriver:
         for key, member in wanted.items():
             self.pbx.set_member(member, key)
 
-    async def put_member(self, member: Member) -> None:
-        self.pbx.set_member(member, (member.queue, member.extension))
+    async def put_members(self, members: Sequence[Member]) -> None:
+        for member in members:
+            self.pbx.set_member(member, (member.queue, member.extension))
 
     async def drop_member(self, queue: str, extension: str) -> None:
         if (queue, extension) in self.pbx.members:

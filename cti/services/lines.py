@@ -1,14 +1,14 @@
 """One line to one PBX: takes in what its driver says, keeps the call board, publishes what happened, and gives it commands in order.
 
 The only loop that feeds the board. Nothing in it waits for the database or a browser: subscribers of the bus that need time take
-their own. Commands that repeat one another are folded: only the last wish for a queue's member is sent.
+their own. Commands that repeat one another are folded: only the last wish for a seat is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
 
 import structlog
@@ -77,7 +77,8 @@ class PbxLine:
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
         self._starts: dict[int, str] = {}
         self._position = ""
-        self._wishes: dict[tuple[str, str], Member | None] = {}
+        self._wishes: dict[str, Sequence[Member]] = {}  # by extension
+        self._drops: dict[tuple[str, str], None] = {}
         self._wished = asyncio.Event()
 
     def _recall(self, pbx_call: str) -> int:
@@ -106,7 +107,8 @@ class PbxLine:
         self.replaying = False
         self._position = batch.position
         if batch.position:
-            self._keep_position(self.pbx_id, self.board.epoch, min(self._starts.values(), default=batch.position))
+            oldest = next(iter(self._starts.values()), batch.position)  # positions only grow
+            self._keep_position(self.pbx_id, self.board.epoch, oldest)
 
     def _publish(self, events: Sequence[DomainEvent]) -> None:
         for event in events:
@@ -138,37 +140,41 @@ class PbxLine:
 
     # ------------------------------------------------------------------------------------------------------------ commands
 
-    def want_member(self, member: Member) -> None:
-        """The queue should have this member, like this. Sent in the background, retried until the PBX took it."""
-        self._wishes[(member.queue, member.extension)] = member
-        self._wished.set()
+    def want_members(self, members: Sequence[Member]) -> None:
+        """A seat should be in these queues, like this. Sent in the background, retried until the PBX took it."""
+        for member in members:
+            self._drops.pop((member.queue, member.extension), None)
+        if members:
+            self._wishes[members[0].extension] = members
+            self._wished.set()
 
     def drop_member(self, queue: str, extension: str) -> None:
         """The queue should not have this member."""
-        self._wishes[(queue, extension)] = None
+        self._wishes.pop(extension, None)
+        self._drops[(queue, extension)] = None
         self._wished.set()
 
     async def _command(self) -> None:
         while True:
             await self._wished.wait()
             self._wished.clear()
-            while self._wishes:
-                key = next(iter(self._wishes))
-                if not await self._fulfil(key, self._wishes.pop(key)):
-                    break
+            while self._wishes or self._drops:
+                if self._drops:
+                    (queue, extension), _ = self._drops.popitem()
+                    taken = await self._carry_out(self.driver.drop_member(queue, extension), extension)
+                else:
+                    extension = next(iter(self._wishes))
+                    taken = await self._carry_out(self.driver.put_members(self._wishes.pop(extension)), extension)
+                if not taken:
+                    break  # on the next link up all members are set anew
 
-    async def _fulfil(self, key: tuple[str, str], member: Member | None) -> bool:
+    async def _carry_out(self, command: Coroutine[None, None, None], extension: str) -> bool:
         try:
-            if member is None:
-                await self.driver.drop_member(*key)
-            else:
-                await self.driver.put_member(member)
+            await command
         except PbxUnreachable:
-            return False  # on the next link up all members are set anew
+            return False
         except PbxRefused as refusal:
-            log.warning(
-                "the PBX refused a change of a queue's member", pbx=self.name, queue=key[0], extension=key[1], why=refusal.say
-            )
+            log.warning("the PBX refused a change of a queue's member", pbx=self.name, extension=extension, why=refusal.say)
         return True
 
     async def _beat(self) -> None:

@@ -441,8 +441,7 @@ class Seats:
         if wish != s.wished:
             s.wished, line = wish, self.lines.get(s.pbx_id)
             if line is not None:
-                for member in members:
-                    line.want_member(member)
+                line.want_members(members)
 
     def _index(self, s: Sitting) -> None:
         self._by_user[s.user_id] = s

@@ -118,20 +118,33 @@ async def test_members_are_made_what_they_should_be(watch: Watch) -> None:
         ("sales", QUICK, False, ""),
     }
     await driver.set_members(wanted)
-    await driver.put_member(member(NEVER, "sales"))
-    await driver.put_member(member(QUICK, paused=True, reason="WrapUp"))
-    await driver.put_member(member(QUICK, paused=True, reason="Meeting"))
+    both = [member(QUICK, paused=True, reason="WrapUp"), member(QUICK, "sales", paused=True, reason="WrapUp")]
+    await driver.put_members(both)
+    assert {m for m in await seen() if m[1] == QUICK} == {("support", QUICK, True, "WrapUp"), ("sales", QUICK, True, "WrapUp")}
     await driver.drop_member("sales", QUICK)
     await driver.drop_member("sales", QUICK)
+    await driver.put_members([member(QUICK, paused=True, reason="Meeting")])
+    await driver.put_members([member(NEVER), member(NEVER, "sales")])
     assert await seen() == {
         ("support", QUICK, True, "Meeting"),
-        ("support", NEVER, True, "Lunch"),
+        ("support", NEVER, False, ""),
         ("sales", NEVER, False, ""),
     }
     await driver.set_members([member(NEVER)])
     assert await seen() == {("support", NEVER, False, "")}
     await watch.until(lambda: len(watch.board.members()) == 1)
     assert not watch.board.member("support", NEVER).paused  # type: ignore[union-attr]
+
+
+async def test_members_that_somebody_else_took_away_are_made_again(watch: Watch) -> None:
+    driver = watch.driver
+    await driver.set_members([member(QUICK), member(QUICK, "sales")])
+    await driver.set_members([member(QUICK)])
+    await driver.put_members([member(QUICK, paused=True, reason="A"), member(QUICK, "sales", paused=True, reason="A")])
+    await driver.drop_member("support", QUICK)
+    await driver.put_members([member(QUICK), member(QUICK, "sales")])
+    members = (await driver.snapshot()).members
+    assert {(m.queue, m.paused) for m in members if m.extension == QUICK} == {("support", False), ("sales", False)}
 
 
 async def test_a_call_rings_the_seat_and_is_told_to_its_end(world: World, watch: Watch) -> None:

@@ -58,9 +58,10 @@ class FakeLine:
     told: list[tuple[str, str, bool | None]] = field(default_factory=list)
     replaying: bool = False
 
-    def want_member(self, member: Member) -> None:
-        self.members[(member.queue, member.extension)] = member
-        self.told.append((member.queue, member.extension, member.paused))
+    def want_members(self, members: Sequence[Member]) -> None:
+        for member in members:
+            self.members[(member.queue, member.extension)] = member
+            self.told.append((member.queue, member.extension, member.paused))
 
     def drop_member(self, queue: str, extension: str) -> None:
         self.members.pop((queue, extension), None)

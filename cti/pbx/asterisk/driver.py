@@ -200,6 +200,7 @@ class AsteriskDriver:
         for message in await self._commands.ask(QueueStatus(), timeout=15.0):
             if message.name == "QueueMember":
                 there[(message.get("Queue"), extension_at(message.get("Location"), self._extension_of))] = message
+        self._penalty.clear()
         actions: list[Action] = []
         for key, message in there.items():
             if key not in wanted and message.get("Membership") == "dynamic":
@@ -226,20 +227,40 @@ class AsteriskDriver:
             actions.append(QueuePenalty(interface=interface, penalty=member.penalty, queue=member.queue))
         return actions
 
-    async def put_member(self, member: Member) -> None:
-        interface = self._interface(member.extension)
-        key = (member.queue, member.extension)
-        pause = QueuePause(interface=interface, paused=member.paused, queue=member.queue, reason=member.reason)
-        try:
-            await self._commands.ask(pause)
+    async def put_members(self, members: Sequence[Member]) -> None:
+        known = [member for member in members if (member.queue, member.extension) in self._penalty]
+        new = [member for member in members if member not in known]
+        actions = [*self._additions(new), *self._pauses(known), self._lifted(members[0].extension)]
+        refused = [answer for answer in await self._commands.ask_all(actions) if isinstance(answer, PbxRefused)]
+        if not refused:
+            return
+        # The PBX has other members than we believed: added or taken away by somebody else, or gone with their queue.
+        there = [answer for answer in await self._commands.ask_all(self._additions(members)) if isinstance(answer, PbxRefused)]
+        strange = [refusal for refusal in there if "already there" not in refusal.say.lower()]
+        if strange:
+            raise strange[0]
+        await self._commands.ask_all([*self._pauses(members), self._lifted(members[0].extension)])
+
+    def _additions(self, members: Sequence[Member]) -> list[Action]:
+        self._penalty.update({(member.queue, member.extension): member.penalty for member in members})
+        return [self._addition(member) for member in members]
+
+    def _pauses(self, members: Sequence[Member]) -> list[Action]:
+        """A seat is paused in all its queues or in none, so one word does for all."""
+        if not members:
+            return []
+        interface, first = self._interface(members[0].extension), members[0]
+        actions: list[Action] = []
+        if all((member.paused, member.reason) == (first.paused, first.reason) for member in members):
+            actions.append(QueuePause(interface=interface, paused=first.paused, reason=first.reason))
+        else:
+            actions += [QueuePause(interface=interface, paused=m.paused, queue=m.queue, reason=m.reason) for m in members]
+        for member in members:
+            key = (member.queue, member.extension)
             if self._penalty.get(key) != member.penalty:
-                await self._commands.ask(QueuePenalty(interface=interface, penalty=member.penalty, queue=member.queue))
-        except PbxRefused as refusal:
-            if "not found" not in refusal.say.lower():
-                raise
-            await self._commands.ask(self._addition(member))
-        self._penalty[key] = member.penalty
-        await self._commands.ask(self._lifted(member.extension))
+                self._penalty[key] = member.penalty
+                actions.append(QueuePenalty(interface=interface, penalty=member.penalty, queue=member.queue))
+        return actions
 
     async def drop_member(self, queue: str, extension: str) -> None:
         self._penalty.pop((queue, extension), None)
