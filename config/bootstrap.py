@@ -25,12 +25,13 @@ import crm_core.web
 import recordings
 import supervisor
 from agent_console.app import AgentWeb
-from agent_console.projection import Desks
+from agent_console.projection import BREATH_S, DESKS_AT_ONCE, Desks
 from agent_console.sip_proxy import SipProxy
 from config.between import join
 from config.health import Health
 from config.settings import Pbx as PbxSettings
 from config.settings import Settings
+from config.tidy import tidy
 from config.upgrade import upgrade
 from crm_core.customers import Customers
 from crm_core.kernel.access import Principal, Scope, reach
@@ -39,6 +40,7 @@ from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotAllowed, Refusal
 from crm_core.kernel.feed import KEPT_BYTES, Feed, FeedAddress
 from crm_core.kernel.feeds import OWN_KEPT_BYTES, Feeds
+from crm_core.kernel.gather import Gather
 from crm_core.kernel.ids import IdMaker
 from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
@@ -108,6 +110,7 @@ class Program:
         self.demo = demo
         self.lines: dict[int, PbxLine] = {}
         self._access = access
+        self._days: Gather[tuple[int, int]] = Gather(self._tell_days, wait_s=0, at_once=DESKS_AT_ONCE, breath_s=BREATH_S)
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
         self._positions: dict[int, tuple[str, str]] = {}
@@ -281,6 +284,7 @@ class Program:
             self.figures.run(),
             self.numbering.run(),
             self.sockets.watch(),
+            tidy(lambda: not any(line.board.rings for line in self.lines.values())),
             self._write_positions(),
             *(line.run() for line in self.lines.values()),
         ]
@@ -390,12 +394,19 @@ class Program:
         queues = {q: _drawn(found.queues.get(q) or empty(OF_QUEUE), day, queue=q) for q, _ in self.directory.queues(unit_id)}
         drawn = {u: _drawn(found.agents.get(u) or empty(OF_AGENT), day, agent=u) for u in whose}
         self.floors.take_figures(unit_id, queues, drawn, _drawn(found.all or empty(OF_ALL), day))
-        for user_id, row in drawn.items():
+        self._days.add((unit_id, user_id) for user_id in drawn)
+
+    def _tell_days(self, desks: list[tuple[int, int]]) -> None:
+        """Some agents' own figures of the day changed."""
+        for unit_id, user_id in desks:
             feed = self.feeds.find(self.desks.address(unit_id, user_id))
             if feed is not None:
-                feed.change("figures.changed", [("day", "me", row)])
+                feed.change("figures.changed", [("day", "me", self._day_of(unit_id, user_id))])
 
     async def _day_of_agent(self, unit_id: int, user_id: int) -> dict[str, object]:
+        return self._day_of(unit_id, user_id)
+
+    def _day_of(self, unit_id: int, user_id: int) -> dict[str, object]:
         latest = self.figures.latest.get(unit_id)
         if latest is None:
             return {}

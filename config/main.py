@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import Progress
 
+from config import tidy
 from config.settings import Settings, SettingsError
 from config.tongue import in_own_language, told
 from crm_core.kernel.sentence import Trouble
@@ -80,7 +80,7 @@ def run_command(
     trouble = complaint(settings.web.host, settings.web.port)
     if trouble:
         raise _fail(trouble)
-    gc.freeze()
+    tidy.set_up()
     _loop(_run_demo(settings, lively=not quiet) if demo else _run(settings))
 
 

@@ -44,7 +44,7 @@ class SqliteLookup:
     """
 
     SQL = f"select {COLUMNS} from {JOIN} where p.unit_id = ? and p.key = ? order by p.id limit {LIMIT}"  # noqa: S608
-    SLOW_S = 0.005
+    SLOW_S = 0.02
     CALM_S = 30.0
 
     def __init__(self, path: str) -> None:

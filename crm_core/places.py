@@ -12,6 +12,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import msgspec
 import phonenumbers
 
 LANGUAGES = ("zh", "en")
-LONGEST = 11
+LONGEST = 11  # digits of the longest prefix in any table
 
 
 class Packed(msgspec.Struct):
@@ -38,15 +39,19 @@ class Table:
         self._prefixes = array("Q", packed.prefixes)
         self._words_of = array("I", packed.words_of)
         self._words = packed.words
+        self._found = lru_cache(maxsize=4096)(self._find)
 
     def find(self, digits: str, lang: str) -> str:
         """The words of the longest prefix of these digits."""
+        return self._found(digits[:LONGEST])[lang != "zh"]
+
+    def _find(self, digits: str) -> tuple[str, str]:
         for length in range(min(LONGEST, len(digits)), 1, -1):
             prefix = int(digits[:length])
             at = bisect_left(self._prefixes, prefix)
             if at < len(self._prefixes) and self._prefixes[at] == prefix:
-                return self._words[self._words_of[at]][0 if lang == "zh" else 1]
-        return ""
+                return self._words[self._words_of[at]]
+        return "", ""
 
 
 class Places:

@@ -138,6 +138,12 @@ class Call:
     def let_go(self) -> None:
         """The call is booked: let go of its parts, which point back at it, so that memory is free at once."""
         self.head = None
+        for entry in self.entries:
+            entry.offers.clear()
+        for leg in self.legs:
+            leg.offer = leg.entry = None
+        for offer in self.offers:
+            offer.entry = None
         for parts in (self.legs, self.entries, self.offers, self.segments, self.transfers):
             parts.clear()
 

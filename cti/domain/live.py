@@ -90,6 +90,11 @@ class Live:
         """The latest moment the PBX told us of, by its own clock."""
         return self._floor.heard_at
 
+    @property
+    def rings(self) -> bool:
+        """Whether any seat is being offered a call."""
+        return any(offer.result is None for offer in self._floor.offers.values())
+
     def calls(self) -> list[LiveCall]:
         """All calls alive, oldest first."""
         seen = dict.fromkeys(self._floor.calls.values())

@@ -20,7 +20,7 @@ from cti.figures.day import DayFigures, day_figures
 
 log = structlog.get_logger(__name__)
 GATHER_S = 0.3
-BREATHS = 4  # the time between two readings, in times of what the last one took
+BREATHS = 20  # the time between two readings, in times of what the last one took
 Tell = Callable[[int, str, DayFigures, Collection[int] | None], None]
 
 

@@ -23,6 +23,7 @@ Write = Callable[["Page"], None]
 After = Callable[[], None]
 Together = Callable[[Connection, list[Any]], None]
 BATCH = 500
+GATHER_S = 0.05
 
 
 class Page:
@@ -116,6 +117,8 @@ class Books:
         pause, careful = 0.05, 0  # how many of the next writes go one by one, to find the one that can't be written
         while True:
             await self._wake.wait()
+            if len(self._line) < BATCH and not careful:
+                await asyncio.sleep(GATHER_S)  # a moment later there is more to write, at hardly more cost
             batch = [self._line[i] for i in range(min(len(self._line), 1 if careful else BATCH))]
             try:
                 possible = await self._commit(batch)
