@@ -15,8 +15,19 @@ from crm_core.kernel.feed import Feed, FeedAddress
 from crm_core.kernel.feeds import Feeds
 from crm_core.kernel.gather import Gather
 from crm_core.numbers import mask
-from cti.events import CallAnswered, CallerKnown, CallLeftQueue, CallOffered, CallQueued, CallStarted, PbxLinkChanged, SeatChanged
+from cti.events import (
+    CallAnswered,
+    CallerKnown,
+    CallLeftQueue,
+    CallOffered,
+    CallQueued,
+    CallStarted,
+    Direction,
+    PbxLinkChanged,
+    SeatChanged,
+)
 from cti.services.seats import Seats
+from cti.services.sitting import Sitting
 
 TABLES = ("seats", "queues", "figures", "health")
 BUSY = ("ringing", "talking", "held", "wrap_up")
@@ -42,6 +53,7 @@ class Floors:
         )
         self._waiting: dict[tuple[int, str], dict[int, dict[str, Any]]] = {}
         self._with: dict[int, dict[str, Any]] = {}
+        self._ends: dict[int, tuple[str, str]] = {}  # of calls inside: who called whom
         self._queue_of: dict[int, str] = {}
         self._agents: dict[int, dict[int, dict[str, Any]]] = {}
         self._figures: dict[int, dict[str, dict[str, Any]]] = {}
@@ -119,16 +131,28 @@ class Floors:
         call_id = s.call_id if s.call_id is not None else s.wrap_up_call
         return {
             **base, "extension": s.extension, "state": s.state.value, "since": _ms(s.since), "reason": s.reason, "next": s.intent.next_state,
-            "with": self._with.get(call_id) if call_id is not None and s.state.value in BUSY else None,
+            "with": self._other_side(call_id, s) if call_id is not None and s.state.value in BUSY else None,
             "queue": self._queue_of.get(call_id or 0, "") if s.state.value in BUSY else "",
             "queue_title": self._titles(s.pbx_id, self._queue_of.get(call_id or 0, "")) if s.state.value in BUSY else "",
         }  # fmt: skip
+
+    def _other_side(self, call_id: int, s: Sitting) -> dict[str, Any] | None:
+        """Whom a seat's call is with; of a call inside it is whichever of the two is not this seat, with who sits there."""
+        seen = self._with.get(call_id)
+        ends = self._ends.get(call_id)
+        if seen is None or ends is None:
+            return seen
+        number = ends[1] if ends[0] == s.extension else ends[0]
+        there = self._seats.at(s.pbx_id, number)
+        return {**seen, "number": number, "name": there.user_name if there is not None else ""}
 
     def _call(self, _topic: str, event: object) -> None:
         match event:
             case CallStarted():
                 outside = event.dialed if event.direction.value == "outbound" else event.caller
                 self._with[event.call_id] = {"number": mask(outside), "name": "", "direction": event.direction.value}
+                if event.direction is Direction.INTERNAL:
+                    self._ends[event.call_id] = (event.caller, event.dialed)
             case CallerKnown():
                 self._known(event)
             case CallQueued():
@@ -154,6 +178,7 @@ class Floors:
     def forget_call(self, call_id: int) -> None:
         """A call is over and booked."""
         self._with.pop(call_id, None)
+        self._ends.pop(call_id, None)
         self._queue_of.pop(call_id, None)
         for entries in self._waiting.values():
             entries.pop(call_id, None)

@@ -50,7 +50,8 @@ def chinese() -> Mapping[str, str]:
 def say(lang: str, message: str | Sentence, /, **values: Any) -> str:
     """A message in a language, with its placeholders filled; a sentence brings its own values, and may be one of them."""
     if isinstance(message, Sentence):
-        message, values = message.message, {**message.values, **values}
+        values = {**message.values, **values}
+        message = message.message
     text = chinese().get(message, message) if lang == "zh" else message
     said = {name: say(lang, value) if isinstance(value, Sentence) else value for name, value in values.items()}
     return text.format_map(_Lenient(said)) if said else text

@@ -160,9 +160,10 @@ async def test_who_does_not_answer_goes_from_the_desk_that_called(here: Running)
 async def test_colleagues_see_who_the_other_is(here: Running) -> None:
     wang, li = await here.sit("wang", "8001"), await here.sit("li", "8011")
     here.habit("8001", ring_s=0.3)
-    async with wang.socket() as called, li.socket() as caller:
+    async with wang.socket() as called, li.socket() as caller, (await here.browser("zhang")).socket() as floor:
         await called.join("desk")
         await caller.join("desk")
+        await floor.join("floor")
         work = asyncio.create_task(here.pbxs["demo"].seat_calls("8011", "8001"))
         there = await called.until(lambda s: only(s))
         assert (there["phase"], there["direction"], there["number_kind"]) == ("ringing", "internal", "internal")
@@ -173,6 +174,13 @@ async def test_colleagues_see_who_the_other_is(here: Running) -> None:
         for socket, number in ((called, "8011"), (caller, "8001")):
             row = await socket.until(lambda s: only(s).get("phase") == "talking" and only(s))
             assert (row["number"], row["number_kind"]) == (number, "internal")
+        seats = await floor.until(
+            lambda s: len(talking := [r for r in s["floor"]["seats"].values() if r["state"] == "talking"]) == 2 and talking
+        )
+        assert {(r["name"], r["with"]["direction"], r["with"]["number"], r["with"]["name"]) for r in seats} == {
+            ("王小明", "internal", "8011", "李娜"),
+            ("李娜", "internal", "8001", "王小明"),
+        }
         await here.hang_up_all()
         await work
     await here.settle()

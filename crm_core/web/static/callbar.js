@@ -71,9 +71,16 @@ function moved(state, seat, call, phase, id) {
 
 const wrapLeft = (seat) => (seat.wrap_up_ends ? duration((seat.wrap_up_ends - serverNow()) / 1000) : "–");
 
+// What is read out: who calls, and of a call through a queue how long they waited; of one without, the number beside the name.
+function ringSentence(call) {
+  const name = callerName(call);
+  const number = callerNumber(call);
+  if (queueOf(call)) return t("Call from {name}, {queue}, waited {time}. F2 answers.", { name, queue: queueOf(call), time: duration(call.waited_s || 0) });
+  return number && number !== name ? t("Call from {name}, {number}. F2 answers.", { name, number }) : t("Call from {name}. F2 answers.", { name });
+}
+
 function rings(call) {
-  const sentence = t("Call from {name}, {queue}, waited {time}. F2 answers.", { name: callerName(call), queue: queueOf(call) || "–", time: duration(call.waited_s || 0) });
-  alert(sentence);
+  alert(ringSentence(call));
   if (document.hidden && window.Notification?.permission === "granted") {
     const told = new Notification(callerName(call), { body: [queueOf(call), callerNumber(call)].filter(Boolean).join(" · "), tag: `call-${call.id}` });
     told.onclick = () => { window.focus(); told.close(); };
