@@ -58,6 +58,7 @@ from cti.figures.day import DayFigures, empty, shown
 from cti.figures.definitions import OF_AGENT, OF_ALL, OF_QUEUE, Figure
 from cti.figures.live import LiveFigures
 from cti.links import Links
+from cti.pbx_events import Booted
 from cti.ports import PbxDriver
 from cti.services.books import Books, Page
 from cti.services.call_books import CallBooks
@@ -240,6 +241,8 @@ class Program:
                 new_id=self.new_id, members=self.seats.members, secrets=self.seats.secrets, keep_position=self._keep_position,
             )  # fmt: skip
             self.lines[row["id"]].on_agreed = self._agreed
+            # What is read back from the journal belongs to the boot that was known at its position, until it says otherwise.
+            self.lines[row["id"]].board.apply(Booted(epoch=row["epoch"]))
             targets[row["id"]] = access.sip_ws
             if access.spool is not None:
                 spools[row["id"]] = access.spool
