@@ -1,4 +1,5 @@
-"""People who call in from outside: SIPp behind the demo's trunk, with a number, a name and something to say.
+"""People who call in from outside: SIPp behind the demo's trunk, with a number, a name and something to say. With a seat's secret
+they are no outsiders: that seat's own phone calls, from its own address.
 
 A caller is one SIPp process, so that it can be told to hang up; a crowd is one process with many calls. The trunk is recognised
 by its address: callers use TRUNK_ADDRESS, which on Linux is loopback too, and any port.
@@ -10,11 +11,12 @@ import asyncio
 import re
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from config.demo.asterisk_tree import AsteriskTree
+from config.demo.phones import EXTENSION, SECRET
 from config.demo.sipp_process import BadText, SippProcess, quoted, sendable
 from config.demo.sounds import playable
 from crm_core.kernel.sentence import Sentence
@@ -55,7 +57,8 @@ class Caller:
     """Who calls which number. `number` "" = withheld. `hold_s` counts from the PBX's answer, waiting in a queue included.
 
     `sound` is a WAV file played over and over; None = no media at all. `keys` are pressed `keys_after_s` after the answer.
-    `name` may hold anything but control characters; `number` too, since what carriers send is not always a number.
+    `name` may hold anything but control characters; `number` too, since what carriers send is not always a number. With `secret`
+    the number is the extension of the seat whose phone calls.
     """
 
     number: str
@@ -65,6 +68,7 @@ class Caller:
     hold_s: float = 20.0
     keys: str = ""
     keys_after_s: float = 1.0
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,8 @@ class Callers:
         call_id = f"{uuid.uuid4().hex}@{self._address}"
         values = self._values(sound, caller.hold_s, who="[who]", withheld=not caller.number)
         values |= {"keys": caller.keys, "keys_after": round(caller.keys_after_s * 1000)}
+        if caller.secret:
+            values["credentials"] = f"[authentication username={caller.number} password={caller.secret}]"
         await process.start(
             "caller",
             values,
@@ -185,6 +191,7 @@ class Callers:
             "host": "anonymous.invalid" if withheld else "[local_ip]",
             "keys": "",
             "keys_after": 0,
+            "credentials": "",
         }
 
 
@@ -195,6 +202,8 @@ def _checked(caller: Caller) -> None:
         raise BadText("the number called must be digits")
     if not re.fullmatch(r"[0-9*#A-D]{0,40}", caller.keys):
         raise BadText("keys are 0-9, *, # and A-D")
+    if caller.secret and not (re.fullmatch(EXTENSION, caller.number) and re.fullmatch(SECRET, caller.secret)):
+        raise BadText("a seat's phone calls with its extension and secret")
 
 
 def _user_part(number: str) -> str:

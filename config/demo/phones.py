@@ -19,6 +19,8 @@ from config.demo.sipp_process import SippFailed, SippProcess, take_ports
 from config.demo.sounds import playable
 
 REGISTERED_S: Final = 86_400
+EXTENSION: Final = r"[A-Za-z0-9_-]{1,40}"
+SECRET: Final = r"[A-Za-z0-9_.~+/=-]{1,128}"  # noqa: S105 - what one may look like
 _CHOICES: Final = 12
 
 
@@ -51,7 +53,7 @@ class PhoneGroup:
         self, tree: AsteriskTree, pbx: tuple[str, int], work: Path, seats: Sequence[tuple[str, str]], habit: Habit
     ) -> None:
         for extension, secret in seats:
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", extension) or not re.fullmatch(r"[A-Za-z0-9_.~+/=-]{1,128}", secret):
+            if not re.fullmatch(EXTENSION, extension) or not re.fullmatch(SECRET, secret):
                 raise ValueError(f"the phone of {extension!r:.40} can't be registered: letters, digits and _.~+/=- only")
         self._tree = tree
         self._pbx = pbx
