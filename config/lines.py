@@ -48,12 +48,14 @@ def _maker(settings: Settings, pbx: Pbx) -> Callable[[str], PbxDriver]:
         secret=pbx.ami_secret,
         ari=(pbx.ari_url, pbx.ari_user, pbx.ari_secret),
         journal_days=pbx.journal_days,
+        books=Path(pbx.books) if pbx.books else None,
     )
 
 
 def asterisk(
-    home: Path, *, name: str, host: str, port: int, user: str, secret: str, ari: tuple[str, str, str], journal_days: int = 7
-) -> Callable[[str], PbxDriver]:
+    home: Path, *, name: str, host: str, port: int, user: str, secret: str, ari: tuple[str, str, str], journal_days: int = 7,
+    books: Path | None = None,
+) -> Callable[[str], PbxDriver]:  # fmt: skip
     """What makes the driver of an Asterisk, given the journal position to go on from; `ari` is address, user, secret."""
 
     def make(position: str) -> PbxDriver:
@@ -66,6 +68,7 @@ def asterisk(
             ari=Ari(*ari) if ari[0] else None,
             start_at=position,
             keep_days=float(journal_days),
+            books=books,
         )
 
     return make

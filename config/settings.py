@@ -60,6 +60,7 @@ class Pbx:
     ari_secret: str = field(default="", repr=False)
     ws_url: Annotated[str, Address(("ws", "wss"))] = ""
     recordings_spool: str = ""
+    books: str = ""
     journal_days: Annotated[int, Between(1, 3650)] = 7
 
 

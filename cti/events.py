@@ -262,6 +262,7 @@ class CallFact(Struct, frozen=True, kw_only=True, gc=False):
     entries: tuple[EntryFact, ...]
     segments: tuple[SegmentFact, ...]
     transfers: tuple[TransferFact, ...]
+    rebuilt: bool = False  # a part of it was not heard, but read in the PBX's books
     unobserved: bool = False  # ended while nobody listened; its times may be incomplete
 
 

@@ -59,6 +59,7 @@ class Batch:
     events: Sequence[PbxEvent]
     position: str
     rebuilt: bool = False  # read back from the journal, not heard live
+    unheard: bool = False  # told by the PBX's own books: nobody listened when it happened
 
 
 class PbxDriver(Protocol):

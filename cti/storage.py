@@ -153,6 +153,7 @@ class Call(PbxRow):
     user_id: Mapped[int | None] = mapped_column(Id)  # the agent who talked last
     talk_s: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     unobserved: Mapped[bool] = mapped_column(Boolean, default=False, server_default="0")
+    rebuilt: Mapped[bool] = mapped_column(Boolean, default=False, server_default="0")
     day: Mapped[str] = text(10)
     zone: Mapped[str] = text(40)
 

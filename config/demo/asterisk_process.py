@@ -43,6 +43,7 @@ _FOLDERS: Final = (
     "spool/recording",
     "run",
     "log/cdr-csv",
+    "log/cel-custom",
 )
 
 
@@ -148,6 +149,11 @@ class AsteriskProcess:
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None and self._child.returncode is None else None
+
+    @property
+    def books(self) -> Path:
+        """The folder of Asterisk's own books."""
+        return self.home / "log"
 
     @property
     def recordings(self) -> Path:

@@ -167,7 +167,7 @@ class Demo:
         address = f"http://{own.address}:{own.ports.http}/ari"
         return asterisk(
             self.home, name=centre.PBX_NAME, host=own.address, port=own.ports.ami, user=manager.user, secret=manager.secret,
-            ari=(address, ari.user, ari.secret),
+            ari=(address, ari.user, ari.secret), books=self.pbx.books,
         )  # fmt: skip
 
     async def run(self) -> None:

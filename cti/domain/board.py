@@ -118,10 +118,14 @@ class CallBoard(Live):
 
     # ------------------------------------------------------------------------------------------------------ the doors
 
-    def apply(self, event: PbxEvent) -> list[DomainEvent]:
-        """Take in one fact and say what it means, in order. The same fact again says nothing."""
-        self.apply_one(event)
+    def apply(self, event: PbxEvent, *, unheard: bool = False) -> list[DomainEvent]:
+        """Take in one fact and say what it means, in order. The same fact again says nothing.
+
+        `unheard`: it comes from the PBX's books; the calls it changes are marked as rebuilt.
+        """
         floor, at = self._floor, event.at
+        floor.unheard = unheard
+        self.apply_one(event)
         if at is not None:
             if floor.heard_at is None or at > floor.heard_at:
                 floor.heard_at = at

@@ -119,6 +119,7 @@ class Call:
     transfers: list[Transfer] = field(default_factory=list)
     notes: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
+    rebuilt: bool = False  # a part of it was not heard, but read in the PBX's books
     listens: bool = False  # a supervisor's ear, no conversation
     direction: Direction | None = None
     told: bool = False

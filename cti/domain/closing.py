@@ -158,6 +158,7 @@ def fact_of(call: Call, *, unit_id: int, pbx_id: int, epoch: str, ended_at: floa
         answered_at=call.answered_at if call.answered_at is not None or outcome is not Outcome.ANSWERED else _picked_up(call),
         ended_at=ended_at,
         outcome=outcome,
+        rebuilt=call.rebuilt,
         recording_file=call.recordings[0] if call.recordings else "",
         legs=tuple(_leg_fact(leg) for leg in call.legs if leg.is_real),
         entries=tuple(_entry_fact(entry) for entry in call.entries),

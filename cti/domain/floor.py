@@ -33,6 +33,7 @@ class Floor:
         self.link_up: bool | None = None
         self.link_why = ""
         self.heard_at: float | None = None  # the latest moment the PBX told us of
+        self.unheard = False  # what is being applied was not heard, but read in the PBX's books
         self.legs: dict[str, Leg] = {}  # of live calls, ended legs included
         self.calls: dict[str, Call] = {}  # by each of the PBX's names for it
         self.bridges: dict[str, list[Leg]] = {}
@@ -52,6 +53,7 @@ class Floor:
         """Write down what happened to a call; that the call began is written before anything else about it."""
         if not call.told:
             self.tell_start(call, at)
+        call.rebuilt = call.rebuilt or self.unheard
         self._told.append(what(unit_id=self.unit_id, pbx_id=self.pbx_id, at=at, call_id=call.call_id, **details))
 
     def tell_start(self, call: Call, at: float | None) -> None:
@@ -110,7 +112,13 @@ class Floor:
         if call is None:
             key = leg if name in self._gone or not name else name
             known = self.recall(key)
-            call = Call(call_id=self.new_id() if known is None else known, pbx_call=key, started_at=at, aliases={name, key})
+            call = Call(
+                call_id=self.new_id() if known is None else known,
+                pbx_call=key,
+                started_at=at,
+                aliases={name, key},
+                rebuilt=self.unheard,
+            )
             self.calls[name] = self.calls[key] = call
         return call
 
@@ -164,6 +172,7 @@ class Floor:
         into.notes += gone.notes
         into.recordings += gone.recordings
         into.listens = into.listens or gone.listens
+        into.rebuilt = into.rebuilt or gone.rebuilt
         into.aliases |= gone.aliases
         known = [moment for moment in (into.answered_at, gone.answered_at) if moment is not None]
         into.answered_at = min(known) if known else None

@@ -134,7 +134,7 @@ class Rows:
             "caller_key": read(outside, self._rules).key, "dialed": f.dialed[:60], "started_at": f.started_at, "answered_at": f.answered_at,
             "ended_at": f.ended_at, "outcome": f.outcome.value, "queue": f.entries[0].queue if f.entries else "",
             "user_id": self._who(last.extension, last.started_at) if last and last.extension else None, "talk_s": sum(s.talk_s for s in f.segments),
-            "unobserved": f.unobserved, "day": self._counted["day"], "zone": self._counted["zone"],
+            "unobserved": f.unobserved, "rebuilt": f.rebuilt, "day": self._counted["day"], "zone": self._counted["zone"],
         }  # fmt: skip
 
     def _leg(self, of_call: dict[str, Any], leg: Any) -> dict[str, Any]:

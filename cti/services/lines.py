@@ -103,7 +103,7 @@ class PbxLine:
         for event in map(readable, batch.events):
             if event.at is not None and not batch.rebuilt:
                 self.lag_s = max(self._clock.now() - event.at, 0.0)
-            self._publish(self.board.apply(event))
+            self._publish(self.board.apply(event, unheard=batch.unheard))
         self.replaying = False
         self._position = batch.position
         if batch.position:

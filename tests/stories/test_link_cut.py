@@ -6,6 +6,7 @@ The call goes on; one ends and one begins unseen; afterwards the screens equal w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,13 +52,14 @@ class CuttableDemo(Demo):
                 user=manager.user,
                 secret=manager.secret,
                 ari=(address, ari.user, ari.secret),
+                books=self.pbx.books,
             )(position)
 
         return make
 
 
 async def test_the_link_is_cut_for_half_a_minute(tmp_path: Path) -> None:
-    """A call answered before the cut ends in it; another caller waits through its end."""
+    """A call answered before the cut ends in it, one begins and ends in it, another caller waits through its end."""
     outside: House = house_or_skip(tmp_path)
     settings = load(environ={"LINGXI_HOME": str(tmp_path), "LINGXI_WEB__PORT": str(free_port())})
     demo = CuttableDemo(with_home(replace(settings)), outside.tree, lambda _: None, lively=False)
@@ -87,18 +89,29 @@ async def cut_story(demo: CuttableDemo, house: House) -> None:
         await wang.js("!document.querySelector('[data-test=strip]').hidden")
         await wang.state("talking")
         await asyncio.sleep(CUT_S / 3)
+        hung_up_at = time.time()
         await first.hang_up()
+        unheard = await house.call("13911110003", to="057188000002", hold_s=3)
+        await unheard.result()
         waiting = await house.call("13911110002", to="057188000002", hold_s=90)
         await asyncio.sleep(CUT_S * 2 / 3)
         demo.proxy.refusing = False
         await wang.js("document.querySelector('[data-test=strip]').hidden", timeout=15)
         await wang.js("document.querySelector('[data-test=state-chip]').dataset.state !== 'talking'", timeout=10)
         booked = await until(lambda: house.rows("select * from call where caller = '13911110001' and outcome = 'answered'"), 15)
-        assert len(booked) == 1 and booked[0]["unobserved"] == 1
+        assert len(booked) == 1 and (booked[0]["rebuilt"], booked[0]["unobserved"]) == (1, 0)
+        assert abs(booked[0]["ended_at"] - hung_up_at) < 1
+        between = await until(lambda: house.rows("select * from call where caller = '13911110003'"), 15)
+        assert [(call["rebuilt"], call["unobserved"]) for call in between] == [(1, 0)]
+        waits = house.rows("select outcome, wait_s from queue_entry where call_id = ?", between[0]["id"])
+        talks = house.rows("select user_id, talk_s from segment where call_id = ?", between[0]["id"])
+        assert [wait["outcome"] for wait in waits] == [between[0]["outcome"]]
+        assert bool(talks) == (between[0]["outcome"] == "answered") and all(talk["user_id"] for talk in talks)
+        assert abs(between[0]["ended_at"] - between[0]["started_at"] - 3) < 1
         stored = await until(lambda: house.rows("select * from recording where call_id = ?", booked[0]["id"]), 10)
         assert stored[0]["state"] == "stored"
         await waiting.hang_up()
         await until(lambda: house.rows("select * from call where caller = '13911110002'"), 15)
-        assert len(house.rows("select * from call where caller like '1391111%'")) == 2
+        assert len(house.rows("select * from call where caller like '1391111%'")) == 3
         await people.here[0].get_up()
         await browser.close()

@@ -38,6 +38,7 @@ from cti.pbx.asterisk.ami_wire import Message, Parser
 from cti.pbx.asterisk.ari import Ari
 from cti.pbx.asterisk.channel_names import ExtensionOf, digits_are_seats, extension_at
 from cti.pbx.asterisk.commander import Commander
+from cti.pbx.asterisk.gaps import Gaps
 from cti.pbx.asterisk.journal import Tail, place
 from cti.pbx.asterisk.provision import CALLER_ID_VARIABLE, CLICK_CONTEXT, HEARTBEAT, guard_lifted
 from cti.pbx.asterisk.reader import ReaderSettings
@@ -79,6 +80,7 @@ class AsteriskDriver:
         extension_of: ExtensionOf = digits_are_seats,
         keep_days: float = 7.0,
         orphan_s: float = 600.0,
+        books: Path | None = None,
     ) -> None:
         self._reader = ReaderLink(
             ReaderSettings(
@@ -92,6 +94,7 @@ class AsteriskDriver:
         self._start_at = start_at
         self._parser = Parser(Translator.WANTED, self._garbage)
         self._translator = Translator(extension_of)
+        self._gaps = Gaps(books, extension_of, journal)
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
         self._rung: deque[str] = deque(maxlen=1000)  # legs we had the PBX start
@@ -113,8 +116,9 @@ class AsteriskDriver:
                     yield await self._vouched(batch)
                 while True:
                     position, raw = await self._reader.next()
-                    for batch in self._heard(position, raw):
-                        yield await self._vouched(batch)
+                    for heard in self._heard(position, raw):
+                        for batch in await self._gaps.filled(heard):
+                            yield await self._vouched(batch)
                     if self._lacking and time.monotonic() > self._ask_again_at:
                         yield await self._vouched(Batch(events=[LinkUp()], position=self._tail.position))
             except (ReaderLost, OSError) as lost:
@@ -129,8 +133,10 @@ class AsteriskDriver:
         """What the journal holds from where we left off, and then how the link stands."""
         if not self._start_at and not self._tail.position:
             self._tail.seek(hello.position)
+        self._gaps.begin(self._tail.position)
         for data, position in self._tail.read(hello.position, only=bool(hello.position)):
-            yield self._batch(data, position, rebuilt=True)
+            for batch in await self._gaps.filled(self._batch(data, position, rebuilt=True)):
+                yield batch
             await asyncio.sleep(0)
         if hello.up:
             yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._tail.position)

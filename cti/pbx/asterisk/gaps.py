@@ -1,0 +1,135 @@
+"""What happened while nobody listened to Asterisk, read from its books and put in its place in the stream of what was heard.
+
+Where the link comes up in the stream, everything between the last thing heard and that moment is told first, as batches of their own.
+It knows when the link was away; what rows mean is told by `past`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from cti.pbx.asterisk.books import Books, QueueRow, Row
+from cti.pbx.asterisk.channel_names import ExtensionOf
+from cti.pbx.asterisk.journal import files
+from cti.pbx.asterisk.past import boots, past_of
+from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent
+from cti.ports import Batch
+
+log = structlog.get_logger(__name__)
+MARGIN_S: Final = 0.2  # what was heard last may stand in the books a little earlier; told twice does no harm
+LOOK_BACK_S: Final = 3600.0  # who waited or dialled when the link went away
+SETTLE_S: Final = 0.2  # the books are written a moment after the fact
+_TAIL: Final = 64 * 1024
+_STAMP: Final = re.compile(rb"\r\nTimestamp: (\d+\.\d+)")
+
+
+class Gaps:
+    """Fills the gaps of one stream. `folder` holds the books, None where there are none."""
+
+    def __init__(self, folder: Path | None, extension_of: ExtensionOf, journal: Path) -> None:
+        self._books = None if folder is None else Books(folder)
+        self._extension_of = extension_of
+        self._journal = journal
+        self._heard_at: float | None = None
+        self._epoch = ""
+        self._position = ""
+
+    def begin(self, position: str) -> None:
+        """The stream is read from here on; what was heard last stands before it."""
+        self._position = position
+        if self._heard_at is None:
+            self._heard_at = last_stamp(self._journal, position)
+
+    async def filled(self, batch: Batch) -> list[Batch]:
+        """The batch, and before a link that comes up in it what happened meanwhile."""
+        found: list[Batch] = []
+        rest = list(batch.events)
+        while (place := _link_up(rest)) is not None and self._books is not None:
+            self._note(rest[:place])
+            link = rest[place]
+            if place:
+                found.append(Batch(events=rest[:place], position=self._position, rebuilt=batch.rebuilt))
+            found += await self._missed(link, live=not batch.rebuilt)
+            self._note([link])
+            found.append(Batch(events=rest[place : place + 2], position=self._position, rebuilt=batch.rebuilt))
+            rest = rest[place + 2 :]
+        self._note(rest)
+        self._position = batch.position
+        return [*found, Batch(events=rest, position=batch.position, rebuilt=batch.rebuilt)]
+
+    def _note(self, events: Sequence[PbxEvent]) -> None:
+        for event in events:
+            if isinstance(event, Booted):
+                self._epoch = event.epoch
+            elif event.at is not None and not isinstance(event, LinkUp | LinkDown):
+                self._heard_at = max(event.at, self._heard_at or 0.0)
+
+    async def _missed(self, link: PbxEvent, *, live: bool) -> list[Batch]:
+        assert self._books is not None
+        assert isinstance(link, Booted)
+        if self._heard_at is None:
+            return []
+        since = self._heard_at - MARGIN_S
+        if live:
+            await asyncio.sleep(SETTLE_S)
+        try:
+            rows, queues = await asyncio.to_thread(self._read, self._books, since - LOOK_BACK_S)
+        except OSError as error:
+            log.warning("the PBX's books could not be read", why=error.strerror)
+            return []
+        until = link.at if link.at is not None else float("inf")
+        return self._told([row for row in rows if row.at <= until], queues, since, link)
+
+    @staticmethod
+    def _read(books: Books, since: float) -> tuple[list[Row], list[QueueRow]]:
+        return books.events(since), books.queues(since)
+
+    def _told(self, rows: Sequence[Row], queues: Sequence[QueueRow], since: float, link: Booted) -> list[Batch]:
+        """Batches of what is news; what belongs to another boot of the PBX than the one before has that boot told first."""
+        parts = [rows] if self._epoch and self._epoch == link.epoch else list(boots(rows))
+        found: list[Batch] = []
+        told = 0
+        for number, part in enumerate(parts):
+            events = past_of(part, queues, since, self._extension_of)
+            told += len(events)
+            if number and number == len(parts) - 1:
+                events.insert(0, Booted(epoch=link.epoch, at=part[0].at))
+            if events:
+                found.append(Batch(events=events, position=self._position, rebuilt=True, unheard=True))
+        if told:
+            log.info("a gap was filled from the PBX's books", seconds=round((link.at or since) - since, 1), events=told)
+        return found
+
+
+def _link_up(events: Sequence[PbxEvent]) -> int | None:
+    """Where in these the link comes up: a boot with the link after it."""
+    for place in range(len(events) - 1):
+        if isinstance(events[place], Booted) and isinstance(events[place + 1], LinkUp):
+            return place
+    return None
+
+
+def last_stamp(journal: Path, position: str) -> float | None:
+    """The PBX's time in the last thing that stands in the journal before a position; None where nothing does."""
+    name, _, offset = position.rpartition(":")
+    for one in reversed([file for file in files(journal) if file <= name]):
+        try:
+            file = os.open(journal / one, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            end = int(offset) if one == name else os.fstat(file).st_size
+            start = max(end - _TAIL, 0)
+            stamps = _STAMP.findall(os.pread(file, end - start, start))
+        finally:
+            os.close(file)
+        if stamps:
+            return float(stamps[-1])
+    return None

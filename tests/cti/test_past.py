@@ -1,0 +1,175 @@
+"""What the PBX's own books tell equals what was heard, on a real Asterisk; and odd books do no harm."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.demo.callers import Caller
+from config.demo.phones import Habit
+from cti.domain.board import CallBoard
+from cti.events import CallEnded, CallFact
+from cti.pbx.asterisk.ari import Ari
+from cti.pbx.asterisk.books import EVENTS, Books, Row, read_queue_row, read_row
+from cti.pbx.asterisk.driver import AsteriskDriver
+from cti.pbx.asterisk.past import boots, past_of
+from cti.ports import Member
+from tests.cti.watch import Watch, watching
+from tests.lab.asterisk_lab import ARI, MANAGER, AsteriskLab, private_lab  # noqa: F401  # a fixture is found by its name
+
+QUICK, NEVER, BUSY, TALKER = "1031", "1032", "1033", "1034"
+
+
+def told(facts: Iterable[CallFact]) -> list[str]:
+    """Calls as text, without what the books can't know (rings) and with times a person may compare."""
+    return [line for fact in sorted(facts, key=lambda fact: fact.started_at or 0.0) for line in _lines(fact)]
+
+
+def _lines(fact: CallFact) -> Iterable[str]:
+    names = {leg.leg_id: leg.endpoint for leg in fact.legs}
+    lasted = (fact.ended_at or 0.0) - (fact.started_at or 0.0)
+    yield f"{fact.direction} {fact.caller} -> {fact.dialed} {fact.outcome}, about {lasted:.0f} s"
+    for leg in fact.legs:
+        yield f"  {leg.party} {leg.endpoint} {leg.number} {'answered' if leg.answered_at else 'not answered'} cause {leg.hangup_cause}"
+    for entry in fact.entries:
+        yield f"  waited in {entry.queue} about {entry.wait_s or 0:.0f} s: {entry.outcome}"
+        for offer in entry.offers:
+            yield f"    rang {offer.extension}: {offer.result}"
+    for segment in fact.segments:
+        who = f"{names[segment.leg_a]} and {names[segment.leg_b]}"
+        yield f"  {who} talked about {segment.talk_s:.0f} s, from {segment.queue or 'no queue'}"
+    for transfer in fact.transfers:
+        yield f"  {transfer.kind} transfer by {transfer.by} to {transfer.to}: {transfer.result}"
+
+
+def rebuilt(lab: AsteriskLab, since: float) -> list[CallFact]:
+    """The calls that the books alone tell of."""
+    books = Books(lab.process.books)
+    board = CallBoard(1, 1, "", count(1).__next__)
+    said = []
+    for event in past_of(books.events(since), books.queues(since), since):
+        said += board.apply(event, unheard=True)
+    assert board.calls() == []
+    return [event.fact for event in said if isinstance(event, CallEnded)]
+
+
+@pytest_asyncio.fixture
+async def heard(private_lab: AsteriskLab, tmp_path: Path) -> AsyncIterator[Watch]:  # noqa: F811
+    """A driver that hears everything; phones of all habits are there."""
+    lab = private_lab
+    driver = AsteriskDriver(
+        host="127.0.0.1", port=lab.ports.ami, user=MANAGER.user, secret=MANAGER.secret, journal=tmp_path / "journal",
+        ari=Ari(lab.ari_address, ARI.user, ARI.secret),
+    )  # fmt: skip
+    habits = {
+        QUICK: Habit(ring_s=(0.5, 0.5)),
+        NEVER: Habit(answers="never"),
+        BUSY: Habit(answers="busy"),
+        TALKER: Habit(ring_s=(0.5, 0.5), talk_s=(1.0, 1.0)),
+    }
+    phones = [lab.phones([extension], habit) for extension, habit in habits.items()]
+    outside = lab.outside(Habit(ring_s=(0.3, 0.3)))
+    for group in (*phones, outside):
+        await group.start()
+    async with watching(driver) as watch:
+        yield watch
+
+
+def seats(*extensions: str, queue: str = "support") -> list[Member]:
+    return [Member(queue=queue, extension=extension, name=f"Desk {extension}") for extension in extensions]
+
+
+@pytest.mark.pbx
+async def test_the_books_tell_what_was_heard(private_lab: AsteriskLab, heard: Watch) -> None:  # noqa: F811
+    lab, driver = private_lab, heard.driver
+    since = time.time()
+
+    async def call(number: str, to: str, hold_s: float, *members: Member) -> None:
+        await driver.set_members(list(members))
+        await lab.callers.call(Caller(number=number, to=to, hold_s=hold_s))
+        await heard.until(lambda: not heard.board.calls())
+
+    await call("13900000001", "8001", 2.6, *seats(QUICK))  # answered; the caller hangs up
+    await call("13900000002", "8001", 9.0, *seats(TALKER))  # answered; the seat hangs up
+    await call("13900000003", "8001", 1.6)  # gives up while waiting
+    await call("13900000004", "8001", 1.6, *seats(NEVER))  # gives up while a seat rings
+    await call("13900000005", "8001", 2.6, *seats(BUSY))  # refused over and over
+    await call("13900000006", "8003", 9.0, *seats(NEVER, queue="short"))  # missed, then time-out
+    await call("13900000007", "8009", 2.0)  # a number that is none
+    await driver.set_members([])
+    await driver.originate(extension=QUICK, number="02151110200", caller_id="", leg="ours-1.1")
+    await heard.until(lambda: any(leg for leg in heard.facts if leg.direction == "outbound") or len(heard.board.calls()) == 1)
+    await asyncio.sleep(2.2)
+    for leg in heard.board.legs_of(heard.board.calls()[0].call_id)[:1]:
+        await driver.hang_up(leg)
+    await driver.originate(extension=QUICK, number=NEVER, caller_id="", leg="ours-1.2")
+    await asyncio.sleep(2.2)
+    for leg in heard.board.legs_of(heard.board.calls()[0].call_id)[:1]:
+        await driver.hang_up(leg)
+    await heard.until(lambda: not heard.board.calls())
+    await asyncio.sleep(0.5)
+    assert len(heard.facts) == 9
+    assert told(rebuilt(lab, since)) == told(heard.facts)
+    assert all(fact.rebuilt for fact in rebuilt(lab, since))
+    assert not any(fact.rebuilt for fact in heard.facts)
+
+
+# --------------------------------------------------------------------------------------------------------------------- odd books
+
+
+@given(st.text(max_size=200))
+def test_a_line_that_is_none_is_none(line: str) -> None:
+    assert read_row(line) is None or line.count(",") >= 19
+    assert read_queue_row(line) is None or "|" in line
+
+
+@pytest.mark.parametrize("tail", [b"", b'"HANGUP","17955', b"\xff\xfe\n", b'""\n'])
+def test_a_book_cut_anywhere_is_read_to_its_last_whole_line(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / EVENTS
+    path.parent.mkdir()
+    rows = "".join(
+        f'"ANSWER","{1_790_000_000 + n}.5","","139","","","8001","s","c","PJSIP/carrier-{n:08x}","","","3","","u-{n}.1","u-{n}.1","","","",""\n'
+        for n in range(20_000)
+    )
+    path.write_bytes(rows.encode() + tail)
+    found = Books(tmp_path).events(1_790_000_000 + 19_990)
+    assert [row.leg for row in found] == [f"u-{n}.1" for n in range(19_990, 20_000)]
+
+
+def test_where_there_are_no_books_there_is_no_past(tmp_path: Path) -> None:
+    assert Books(tmp_path).events(0) == []
+    assert Books(tmp_path).queues(0) == []
+
+
+def row(kind: str, at: float, leg: str, **more: object) -> Row:
+    fields = {"number": "", "name": "", "dialed": "", "channel": "PJSIP/carrier-1", "app": "", "data": "", "call": leg, "extra": {}}
+    return Row(kind=kind, at=at, leg=leg, **{**fields, **more})  # type: ignore[arg-type]
+
+
+def test_rows_of_two_boots_are_told_apart() -> None:
+    rows = [row("CHAN_START", n, f"pbx-{1000 + n}.{900 + n}") for n in range(5)] + [row("CHAN_START", 9, "pbx-1009.0")]
+    assert [[r.leg for r in part] for part in boots(rows)] == [[r.leg for r in rows[:5]], ["pbx-1009.0"]]
+    assert [list(part) for part in boots(rows[:5])] == [rows[:5]]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["CHAN_START", "ANSWER", "APP_START", "APP_END", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "BLINDTRANSFER", "X"]
+        ),
+        max_size=30,
+    )
+)
+def test_rows_in_any_order_raise_nothing(kinds: list[str]) -> None:
+    rows = [row(kind, float(n), f"u-1.{n % 3}", call="u-1.0", app="Queue", data="q,,") for n, kind in enumerate(kinds)]
+    board = CallBoard(1, 1, "", count(1).__next__)
+    for event in past_of(rows, [], -1.0):
+        board.apply(event, unheard=True)
