@@ -26,6 +26,7 @@ from cti.domain.leg import LegPhase
 from cti.domain.seat import BUSY, Facts, Intent, Phase, SeatState, Trigger, state_of, step, wants_calls
 from cti.events import (
     CallAnswered,
+    CallEnded,
     CallHeld,
     CallOffered,
     CallResumed,
@@ -48,6 +49,8 @@ from cti.storage import SeatState as SeatStateRow
 log = structlog.get_logger(__name__)
 SAT_KEPT = 50
 CLOCKS_APART_S = 1.0
+CLOCK_WRONG_S = 60.0
+"""A PBX's clock that differs from ours by more than this is set wrong, and its times are shifted; by less, it may be just late news."""
 PHASES: Mapping[LegPhase, Phase] = {LegPhase.CONNECTED: Phase.TALKING, LegPhase.HELD: Phase.HELD, LegPhase.RINGING: Phase.RINGING}
 """What a seat's part in a call means for the seat; a seat that dials and hears nobody yet is not in a call."""
 
@@ -66,6 +69,7 @@ class Seats:
         self._phones: dict[tuple[int, str], bool] = {}
         self._wrap_up_s: dict[tuple[int, str], int] = {}
         self._sat: dict[tuple[int, str], deque[tuple[float, int]]] = {}
+        self._ahead: dict[int, float] = {}  # how far a PBX's clock is ahead of ours, where it is plainly wrong
         self.lines: Mapping[int, PbxLine] = {}
         self._sitting_down = asyncio.Lock()
         bus.subscribe("unit", self._hear)
@@ -83,6 +87,8 @@ class Seats:
     def who_sat(self, pbx_id: int, extension: str, at: float | None = None) -> int | None:
         """The person at this extension at an instant by the PBX's clock (now, unless given), or the last one who was before."""
         sat = self._sat.get((pbx_id, extension), ())
+        if at is not None:
+            at -= self._ahead.get(pbx_id, 0.0)
         then = [user_id for since, user_id in sat if at is None or since <= at + CLOCKS_APART_S]
         return then[-1] if then else (sat[0][1] if sat else None)
 
@@ -317,9 +323,35 @@ class Seats:
         elif isinstance(event, DomainEvent) and self._replaying(event.pbx_id):
             return  # old news read back from the journal: `agree` takes up what came of it
         elif isinstance(event, CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall):
+            if isinstance(event, CallOffered | CallAnswered):
+                self._compare_clocks(event)
             s = self.at(event.pbx_id, event.extension)
             if s is not None:
                 self._hear_call(s, event)
+        elif isinstance(event, CallEnded):
+            self._hear_end(event)
+
+    def _hear_end(self, event: CallEnded) -> None:
+        """A call is over: a seat whose leaving was not told, since it was found in the call by a look at the PBX, is out of it too."""
+        for s in [s for s in self._by_user.values() if s.pbx_id == event.pbx_id and s.call_id == event.call_id]:
+            if s.facts.phase is not Phase.NONE:
+                own = [segment for segment in event.fact.segments if segment.extension == s.extension]
+                left = SeatLeftCall(
+                    unit_id=event.unit_id, pbx_id=event.pbx_id, at=event.at, call_id=event.call_id, extension=s.extension,
+                    queue=own[-1].queue if own else "", talked=bool(own), hung_up_by_seat=None,
+                )  # fmt: skip
+                self._hear_call(s, left)
+
+    def _compare_clocks(self, event: DomainEvent) -> None:
+        if event.at is not None:
+            ahead = event.at - self._clock.now()
+            self._ahead[event.pbx_id] = ahead if abs(ahead) > CLOCK_WRONG_S else 0.0
+
+    def _ours(self, pbx_id: int, at: float | None) -> float:
+        """An instant that the PBX told just now, by our clock."""
+        now = self._clock.now()
+        ours = now if at is None else at - self._ahead.get(pbx_id, 0.0)
+        return ours if abs(ours - now) <= CLOCK_WRONG_S else now
 
     def _replaying(self, pbx_id: int) -> bool:
         line = self.lines.get(pbx_id)
@@ -340,8 +372,8 @@ class Seats:
             if was_busy and part is None:
                 s.intent = step(s.intent, facts, Trigger.CALL_GONE)
                 self._rows.keep(s)
-            since = part.since if part and part.since is not None else at
-            self._refresh(s, since if since is not None else self._clock.now())
+            ahead = 0.0 if at is None else at - self._ours(s.pbx_id, at)
+            self._refresh(s, part.since - ahead if part and part.since is not None else self._ours(s.pbx_id, at))
 
     def _hear_call(
         self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall
@@ -366,7 +398,7 @@ class Seats:
 
     def _call_over(self, s: Sitting, event: SeatLeftCall) -> None:
         wrap_up_s = self._wrap_up_s.get((s.pbx_id, event.queue), self._default_wrap_up_s) if event.queue else 0
-        at = event.at if event.at is not None else self._clock.now()
+        at = self._ours(s.pbx_id, event.at)
         if not event.talked or wrap_up_s <= 0 or s.wrap_up_ends is not None:
             s.intent = step(s.intent, s.facts, Trigger.CALL_GONE)
             self._rows.keep(s)
@@ -380,7 +412,7 @@ class Seats:
         s.facts = facts
         if facts.phase is Phase.NONE and not s.intent.wrap_up:
             s.call_id = None
-        self._refresh(s, event.at if event.at is not None else self._clock.now())
+        self._refresh(s, self._ours(s.pbx_id, event.at))
 
     # -------------------------------------------------------------------------------------------------------------- wrap-up
 

@@ -16,7 +16,21 @@ from sqlalchemy import insert, select
 from crm_core.days import day_of
 from crm_core.kernel.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 from cti.domain.seat import SeatState
-from cti.events import CallHeld, CallResumed, OfferEnded, PhoneLost, PhoneRegistered, SeatChanged
+from cti.events import (
+    CallAnswered,
+    CallEnded,
+    CallFact,
+    CallHeld,
+    CallResumed,
+    Direction,
+    OfferEnded,
+    Outcome,
+    PhoneLost,
+    PhoneRegistered,
+    SeatChanged,
+    SeatLeftCall,
+    SegmentFact,
+)
 from cti.pbx_events import OfferResult
 from cti.storage import SeatSession, Segment
 from cti.storage import SeatState as SeatStateRow
@@ -414,3 +428,45 @@ async def test_every_change_is_told_once(here: House) -> None:
     here.leave("8001", 70)
     told = [event.state for event in here.events if isinstance(event, SeatChanged)]
     assert told == ["ready", "ringing", "talking", "wrap_up"]
+
+
+# ------------------------------------------------------------------------------------------------------ a PBX that is not quite there
+
+
+async def test_a_seat_found_in_a_call_is_out_of_it_when_the_call_is_over(here: House) -> None:
+    """Nobody tells that it left, as it was never seen to answer; its wrap-up follows as ever."""
+    sitting = await here.sit("wang", "8001")
+    here.answer("8001", 70)
+    fact = made_fact(here, 70, "8001")
+    here.say(CallEnded, call_id=71, fact=made_fact(here, 71, "8001"))
+    assert sitting.state is SeatState.TALKING
+    here.say(CallEnded, call_id=70, fact=fact)
+    assert sitting.state is SeatState.WRAP_UP and sitting.wrap_up_call == 70
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+async def test_a_pbx_whose_clock_is_an_hour_wrong_changes_no_wrap_up_and_no_agent(here: House, ahead: float) -> None:
+    await here.sit("li", "8001")
+    here.clock.pass_time(100)
+    sitting = await here.sit("wang", "8001", take_over=True)
+    here.clock.pass_time(100)
+    wrong = here.clock.now() + ahead
+    here.say(CallAnswered, at=wrong, call_id=70, extension="8001", queue="support")
+    here.clock.pass_time(5)
+    here.say(SeatLeftCall, at=wrong + 5, call_id=70, extension="8001", queue="support", talked=True, hung_up_by_seat=False)
+    assert sitting.wrap_up_ends == here.clock.now() + 20
+    assert here.seats.who_sat(here.pbx_id, "8001", wrong) == sitting.user_id
+    assert here.seats.who_sat(here.pbx_id, "8001", wrong - 150) == (await here.person("li")).user_id
+    assert all(abs(since - here.clock.now()) < 300 for _, since, _ in await intervals(here))
+
+
+def made_fact(here: House, call_id: int, extension: str) -> CallFact:
+    """A finished call in which a seat talked."""
+    talk = SegmentFact(
+        segment_id=call_id + 1, leg_a=1, leg_b=2, extension=extension, queue="support", started_at=None, ended_at=None, talk_s=5.0, hold_s=0.0
+    )  # fmt: skip
+    return CallFact(
+        unit_id=here.unit_id, pbx_id=here.pbx_id, epoch="e", pbx_call_id=str(call_id), call_id=call_id, direction=Direction.INBOUND,
+        caller="13900007777", caller_name="", dialed="", started_at=None, answered_at=None, ended_at=None, outcome=Outcome.ANSWERED,
+        recording_file="", legs=(), entries=(), segments=(talk,), transfers=(), unobserved=True,
+    )  # fmt: skip
