@@ -279,21 +279,27 @@ def settings_check() -> None:
 
 
 @app.command()
-def replay(files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Recorded manager streams.")]) -> None:
-    """Recorded PBX events through the same code: one finished call a line, as JSON."""
+def replay(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="Recorded manager events: raw text, or a JSON array.")
+    ],
+) -> None:
+    """Recorded PBX events through the same code: one finished call a line, as JSON; what is left over goes to standard error."""
+    import orjson
+
     from cti.pbx.replay import replay as play
+    from cti.pbx.replay import told as call_told
 
     for file in files:
         with file.open("rb") as lines:
             result = play(lines)
         for fact in result.calls:
-            import msgspec
-
-            sys.stdout.write(msgspec.json.encode(fact).decode() + "\n")
-        for line, why in result.garbage:
-            console.print(told("{file}: line {line}: {why}", file=file, line=line, why=why))
+            sys.stdout.write(orjson.dumps(call_told(fact, result.channels)).decode() + "\n")
+        for line, what in result.garbage:
+            shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in what[:200])
+            sys.stderr.write(told("{file}: line {line} was skipped: {what}", file=file, line=line, what=shown) + "\n")
         if result.still_open:
-            console.print(told("{file}: {n} calls are still open at the end", file=file, n=result.still_open))
+            sys.stderr.write(told("{file}: {n} calls are still open at the end", file=file, n=result.still_open) + "\n")
 
 
 @app.command()

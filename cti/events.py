@@ -193,6 +193,8 @@ class LegFact(Struct, frozen=True, kw_only=True, gc=False):
     answered_at: float | None
     ended_at: float | None
     hangup_cause: int | None
+    rang: bool = False  # also where nobody said when
+    answered: bool = False
 
 
 class OfferFact(Struct, frozen=True, kw_only=True, gc=False):

@@ -42,7 +42,7 @@ def settle_waits(call: Call) -> None:
         if entry.outcome is None:
             entry.outcome = EntryOutcome.ABANDONED
         # whoever is gone at once, without a cause from the dialplan, did not time out
-        at_once = leg.cause == 0 and gap is not None and gap <= AT_ONCE_S
+        at_once = leg.cause == 0 and (gap is None or gap <= AT_ONCE_S)
         if entry.outcome is EntryOutcome.TIMED_OUT and at_once:
             entry.outcome = EntryOutcome.ABANDONED
         if entry.outcome is EntryOutcome.LEFT_BY_KEY and _noted(call, CALLBACK_NOTE):
@@ -89,9 +89,9 @@ def _unqueued_outcome(call: Call) -> Outcome:
     called = [leg for leg in call.legs if leg.is_real and not leg.inward and not _own_leg(leg, call)]
     if not called:
         if head is not None and head.endpoint.party is Party.TRUNK and head.inward:
-            return Outcome.ENDED_IN_MENU if head.answered_at is not None else Outcome.FAILED
+            return Outcome.ENDED_IN_MENU if head.answered else Outcome.FAILED
         return Outcome.FAILED if call.direction is Direction.OUTBOUND else Outcome.ENDED_IN_MENU
-    if any(leg.answered_at is not None for leg in called):
+    if any(leg.answered for leg in called):
         return Outcome.ANSWERED
     return _refusal(called[-1])
 
@@ -189,6 +189,8 @@ def _leg_fact(leg: Leg) -> LegFact:
         started_at=leg.started_at,
         rang_at=leg.rang_at,
         answered_at=leg.answered_at,
+        rang=leg.rang,
+        answered=leg.answered,
         ended_at=leg.ended_at,
         hangup_cause=leg.cause,
     )

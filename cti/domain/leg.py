@@ -80,6 +80,8 @@ class Leg:
     held_at: float | None = None  # last time its hold changed
     rang_at: float | None = None
     answered_at: float | None = None
+    rang: bool = False  # also where nobody said when
+    answered: bool = False
     ended_at: float | None = None
     hung_up: bool = False  # its party asked for the end before anybody else
     cause: int | None = None

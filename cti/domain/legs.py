@@ -75,12 +75,14 @@ class Legs:
         self._offers.rung(leg, event.at)
 
     def ringing(self, leg: Leg, event: LegRinging) -> None:
+        leg.rang = True
         if leg.rang_at is None:
             leg.rang_at = event.at
         if leg.move(LegTrigger.RANG):
             self._offers.rung(leg, event.at)
 
     def answered(self, leg: Leg, event: LegAnswered) -> None:
+        leg.answered = True
         if leg.answered_at is None:
             leg.answered_at = event.at
         if leg.move(LegTrigger.ANSWERED):
@@ -114,7 +116,7 @@ class Legs:
 
     def _seat_left(self, leg: Leg, at: float | None) -> None:
         mine = [other for other in leg.call.legs if other.extension == leg.extension]
-        if any(other.alive for other in mine) or not any(other.inward or other.answered_at for other in mine):
+        if any(other.alive for other in mine) or not any(other.inward or other.answered for other in mine):
             return
         talked = any(other.talked for other in mine)
         heard = [segment.other(leg) for segment in leg.call.segments if leg in (segment.a, segment.b)]

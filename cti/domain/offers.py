@@ -169,7 +169,7 @@ class Offers:
 
     def _why_missed(self, leg: Leg, offer: Offer) -> OfferResult:
         asker, entry = offer.asked_by, offer.entry
-        if leg.answered_at is not None and not offer.queue:
+        if leg.answered and not offer.queue:
             return OfferResult.ANSWERED
         if leg.cause in _REJECTED:
             return OfferResult.REJECTED

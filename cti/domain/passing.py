@@ -36,7 +36,7 @@ class Passing:
         consulted = self._consulted(seat, segment)
         if consulted is None:
             return
-        refused = consulted.answered_at is None and consulted.cause not in (None, 0, 16)
+        refused = not consulted.answered and consulted.cause not in (None, 0, 16)
         result = FAILED if refused else CANCELLED
         self._add(
             Transfer(TransferKind.ATTENDED, seat, segment.other(seat), consulted.spoken_name, done=False, at=at, result=result)

@@ -118,7 +118,7 @@ class Reconciler:
         if now.ringing and leg.is_seat and not leg.inward:
             self._offer(leg, at)
             self._apply(LegRinging(leg=now.leg))
-        if now.up and leg.answered_at is None:
+        if now.up and not leg.answered:
             self._apply(LegAnswered(leg=now.leg, at=now.answered_at))
         if leg.bridge and leg.bridge != now.bridge:
             self._apply(LegParted(leg=now.leg, bridge=leg.bridge, at=at))

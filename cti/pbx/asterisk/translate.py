@@ -72,6 +72,17 @@ _SNAPSHOT_WORDS = """
 """
 _SNAPSHOT: Final = frozenset(_SNAPSHOT_WORDS.split())
 
+# The headers that are read below, as Asterisk spells them.
+_HEADER_WORDS: Final = """
+    BridgeTechnology BridgeUniqueid CallerIDName CallerIDNum Cause Channel ChannelState DestChannel
+    DestType DestUniqueid DialString Epoch Event Exten Extension File
+    Interface Linkedid LocalOneUniqueid LocalTwoUniqueid OrigTransfererUniqueid Paused PausedReason Peer
+    PeerStatus Ping Position Queue Reason Response Result SpyeeUniqueid
+    SpyerUniqueid State TechCause Timestamp TransferTargetUniqueid TransfereeUniqueid TransfererUniqueid Uniqueid
+    UserEvent Why
+"""
+HEADERS: Final = frozenset(_HEADER_WORDS.split())
+
 Said = PbxEvent | tuple[PbxEvent, ...] | None
 
 
