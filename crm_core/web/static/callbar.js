@@ -61,7 +61,7 @@ function draw(state) {
 function moved(state, seat, call, phase, id) {
   for (const ring of waits.values()) ring.done();
   waits.clear();
-  if (phase !== "ringing") clearAnswerWish();
+  if (was.phase === "ringing" && phase !== "ringing") clearAnswerWish(); // else it is for a call that has not come yet
   if (phase === "ringing" && !outgoing(call) && (was.phase !== "ringing" || id !== was.call)) rings(call);
   if (phase === "wrap_up" && was.phase !== "wrap_up") status(t("Call ended. Wrap-up {time}.", { time: wrapLeft(seat) }));
   if (!phase && was.phase === "ringing") status(seat.state === "paused" ? t("Missed; the call went to someone else.") : t("Caller hung up."));
