@@ -148,6 +148,12 @@ class LegHeld(PbxEvent, frozen=True, kw_only=True, gc=False):
     leg: str
 
 
+class LegParked(PbxEvent, frozen=True, kw_only=True, gc=False):
+    """The leg was put aside for anybody to take up: it hears nobody, and was passed on to nobody."""
+
+    leg: str
+
+
 class LegResumed(PbxEvent, frozen=True, kw_only=True, gc=False):
     """This leg's party took the other side back from hold."""
 
@@ -240,13 +246,18 @@ class OfferMissed(PbxEvent, frozen=True, kw_only=True, gc=False):
 
 
 class Transferred(PbxEvent, frozen=True, kw_only=True, gc=False):
-    """`by` passed its party on. For a blind transfer `to` is what was dialled; for an attended one the leg now talked to."""
+    """`by` passed its party on. For a blind transfer `to` is what was dialled; for an attended one the leg now talked to.
+
+    `consult` is the leg over which an attended transfer was asked for: `by` itself, or a second call of the same party. Where it
+    was not answered yet (`to` is ""), the party takes its place: it is whom the others ring for, or who waits in the line.
+    """
 
     kind: TransferKind
     by: str
     party: str
     to: str
     done: bool
+    consult: str = ""
 
 
 class RecordingStarted(PbxEvent, frozen=True, kw_only=True, gc=False):

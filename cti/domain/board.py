@@ -38,6 +38,7 @@ from cti.pbx_events import (
     LegJoined,
     LegListens,
     LegNamed,
+    LegParked,
     LegParted,
     LegResumed,
     LegRinging,
@@ -58,6 +59,7 @@ from cti.pbx_events import (
     QueueRefused,
     RecordingStarted,
     Snapshot,
+    TransferKind,
     Transferred,
 )
 
@@ -91,6 +93,7 @@ class CallBoard(Live):
             LegParted: self._talk.parted,
             LegHeld: self._talk.held,
             LegResumed: self._talk.resumed,
+            LegParked: self._passing.parked,
             LegsPaired: self._talk.paired,
             LegHungUpBy: self._legs.hung_up,
             LegEnded: self._legs.ended,
@@ -181,8 +184,10 @@ class CallBoard(Live):
         by = self._floor.legs.get(event.by)
         if by is None:
             self._floor.keep_early(event.by, event)
-        else:
-            self._passing.transferred(by, event)
+            return
+        self._passing.transferred(by, event)
+        if event.kind is TransferKind.ATTENDED and event.done:
+            self._legs.left(by, event.at)
 
     def _recorded(self, leg: Leg, event: RecordingStarted) -> None:
         if event.file not in leg.call.recordings:

@@ -15,6 +15,8 @@ from cti.pbx_events import OfferResult, Party, Refusal, TransferKind
 
 # What one party does within this time of the PBX's doing something is the cause of it, or its effect; no separate act.
 AT_ONCE_S: Final = 0.5
+# So long it may take the PBX to put one leg or pipe into another's place: who hears whom meanwhile means nothing.
+JOINT_S: Final = 0.1
 
 
 def span(start: float | None, end: float | None) -> float | None:
@@ -22,9 +24,22 @@ def span(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else max(0.0, end - start)
 
 
+def older(at: float | None, than: float | None) -> bool:
+    """Whether something happened before something else; False if either is unknown."""
+    return at is not None and than is not None and at < than
+
+
+def near(one: float | None, other: float | None) -> bool:
+    """Whether two things happened at once, or may have."""
+    return one is None or other is None or abs(one - other) <= AT_ONCE_S
+
+
 @dataclass(slots=True, eq=False)
 class Offer:
-    """One seat being rung. `offer_leg` is the PBX's name of its leg, which may come to be known later than the offer."""
+    """One seat being rung. `offer_leg` is the PBX's name of its leg, which may come to be known later than the offer.
+
+    `pipe` is the leg that the queue named where it rings the seat through a pipe inside the PBX and said so late.
+    """
 
     offer_id: int
     call: Call
@@ -37,6 +52,7 @@ class Offer:
     missed: bool = False
     ended_at: float | None = None
     result: OfferResult | None = None
+    pipe: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +61,7 @@ class Entry:
 
     entry_id: int
     call: Call
-    leg: Leg
+    leg: Leg  # who waits now
     queue: str
     position: int
     joined_at: float | None
@@ -54,7 +70,11 @@ class Entry:
     abandoned: bool = False
     outcome: EntryOutcome | None = None
     refusal: Refusal | None = None
+    joiner: Leg = field(init=False)  # who came; another may take its place
     offers: list[Offer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.joiner = self.leg
 
     @property
     def waiting(self) -> bool:
@@ -93,7 +113,10 @@ class Segment:
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """One passing-on; `result` is None until the call's end shows what became of it."""
+    """One passing-on; `result` is None until the call's end shows what became of it.
+
+    `returned_from` is whom the seat had consulted before it took its party back.
+    """
 
     kind: TransferKind
     by: Leg
@@ -102,6 +125,7 @@ class Transfer:
     done: bool
     at: float | None
     result: str | None = None
+    returned_from: Leg | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cti.domain.call import AT_ONCE_S, Call, Entry, Offer, Segment, Transfer, span
+from cti.domain.call import AT_ONCE_S, JOINT_S, Call, Entry, Offer, Segment, Transfer, span
 from cti.domain.leg import Leg
 from cti.events import (
     CallFact,
@@ -26,9 +26,13 @@ COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
 
 _BUSY: Final = frozenset({17})
 _REJECTED: Final = frozenset({21})
+_CANCELLED: Final = 127  # what a phone that gives up while the other rings is said to end with; trouble between networks, too
 _UNANSWERED: Final = frozenset({0, 16, 18, 19, 31, 32})
 # How a call ended whose last queue refused it: the line was engaged, it was outside hours, or there was nobody to answer.
 _REFUSED: Final = {Refusal.FULL: Outcome.BUSY, Refusal.CLOSED: Outcome.CLOSED, Refusal.NOBODY: Outcome.NO_ANSWER}
+# A wait that ends like this flows over if another follows.
+_LET_GO: Final = frozenset({EntryOutcome.TIMED_OUT, EntryOutcome.LEFT_BY_KEY})
+_WENT: Final = frozenset({EntryOutcome.ABANDONED, EntryOutcome.LEFT_BY_KEY, EntryOutcome.CALLBACK})
 # Notes of the dialplan that say how a call ended that nobody answered.
 CALLBACK_NOTE: Final = "CallbackRequest"
 VOICEMAIL_NOTE: Final = "Voicemail"
@@ -37,7 +41,7 @@ VOICEMAIL_NOTE: Final = "Voicemail"
 def settle_waits(call: Call) -> None:
     """Give every wait and offer its last word, now that it is known what the caller's leg did afterwards."""
     _gather_offers(call)
-    for entry in call.entries:
+    for place, entry in enumerate(call.entries):
         leg, gap = entry.leg, span(entry.left_at, entry.leg.ended_at)
         if entry.outcome is None:
             entry.outcome = EntryOutcome.ABANDONED
@@ -47,10 +51,13 @@ def settle_waits(call: Call) -> None:
             entry.outcome = EntryOutcome.ABANDONED
         if entry.outcome is EntryOutcome.LEFT_BY_KEY and _noted(call, CALLBACK_NOTE):
             entry.outcome = EntryOutcome.CALLBACK
-        if entry.outcome is EntryOutcome.ABANDONED:
-            for offer in entry.offers:
-                if offer.result is OfferResult.NO_ANSWER and not offer.missed:
-                    offer.result = OfferResult.CALLER_LEFT
+        if entry.outcome in _LET_GO and any(later.leg is leg for later in call.entries[place + 1 :]):
+            entry.outcome = EntryOutcome.OVERFLOWED
+        for offer in entry.offers:
+            if entry.outcome in _WENT and offer.result is OfferResult.NO_ANSWER and not offer.missed:
+                offer.result = OfferResult.CALLER_LEFT
+            elif entry.outcome is not EntryOutcome.ANSWERED and offer.result is OfferResult.ANSWERED_ELSEWHERE:
+                offer.result = OfferResult.NO_ANSWER  # it was sent on, and nobody answered there either
     for offer in call.offers:
         if offer.result is None:
             offer.result = OfferResult.CALLER_LEFT
@@ -106,6 +113,8 @@ def _refusal(leg: Leg) -> Outcome:
         return Outcome.BUSY
     if leg.cause in _REJECTED:
         return Outcome.REJECTED
+    if leg.cause == _CANCELLED and leg.rang:
+        return Outcome.NO_ANSWER
     return Outcome.NO_ANSWER if leg.cause is None or leg.cause in _UNANSWERED else Outcome.FAILED
 
 
@@ -116,7 +125,10 @@ def _noted(call: Call, kind: str) -> bool:
 def settle_transfers(call: Call) -> None:
     """Say of every passing-on whether its party then reached somebody else."""
     for transfer in call.transfers:
-        if transfer.result is None:
+        asked = transfer.returned_from
+        if asked is not None:
+            transfer.result = FAILED if not asked.answered and asked.cause not in (None, 0, 16) else CANCELLED
+        elif transfer.result is None:
             transfer.result = COMPLETED if transfer.done and _arrived(call, transfer) else FAILED
 
 
@@ -125,7 +137,7 @@ def _arrived(call: Call, transfer: Transfer) -> bool:
     if party is None:
         return True
     for segment in call.segments:
-        if party in (segment.a, segment.b) and segment.other(party) is not transfer.by:
+        if party in (segment.a, segment.b) and not segment.other(party).same_party(transfer.by):
             lasts = segment.ended_at is None or transfer.at is None or segment.ended_at > transfer.at
             if lasts:
                 return True
@@ -171,7 +183,17 @@ def fact_of(call: Call, *, unit_id: int, pbx_id: int, epoch: str, ended_at: floa
 def _in_order(call: Call) -> list[Segment]:
     """The segments by their start; those that began together by the age of their legs."""
     place = {leg: number for number, leg in enumerate(call.legs)}
-    return sorted(call.segments, key=lambda one: (one.started_at or 0.0, place[one.a], place[one.b]))
+    segments = [one for one in call.segments if not _in_passing(one, call)]
+    return sorted(segments, key=lambda one: (one.started_at or 0.0, place[one.a], place[one.b]))
+
+
+def _in_passing(segment: Segment, call: Call) -> bool:
+    """Two who were joined for a moment while the PBX put one into another's place: both talk with others, not with one another."""
+    lasted = span(segment.started_at, segment.ended_at)
+    if lasted is None or lasted > JOINT_S:
+        return False
+    others = [one for one in call.segments if one is not segment and (span(one.started_at, one.known_until) or 0.0) > JOINT_S]
+    return all(any(leg in (one.a, one.b) for one in others) for leg in (segment.a, segment.b))
 
 
 def _picked_up(call: Call) -> float | None:

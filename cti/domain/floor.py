@@ -148,6 +148,7 @@ class Floor:
             self._gone[name] = None
         for offer in call.offers:
             self.offers.pop(offer.offer_leg, None)
+            self.offers.pop(offer.pipe, None)
         while len(self._gone) > _GONE_KEPT:
             self._gone.popitem(last=False)
 

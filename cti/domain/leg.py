@@ -78,6 +78,9 @@ class Leg:
     bridge: str = ""
     moved_at: float | None = None  # last time it entered or left a bridge
     held_at: float | None = None  # last time its hold changed
+    named_at: float | None = None  # last time its number was set
+    busy_at: float | None = None  # first time it waited in a line or heard anybody
+    parked_at: float | None = None  # last time it was put aside
     rang_at: float | None = None
     answered_at: float | None = None
     rang: bool = False  # also where nobody said when
@@ -86,6 +89,7 @@ class Leg:
     hung_up: bool = False  # its party asked for the end before anybody else
     cause: int | None = None
     talked: bool = False
+    left: bool = False  # its party is gone, though the PBX still keeps the leg
     missing_since: float | None = None
     is_seat: bool = field(init=False)  # its party is a seat's phone
     is_real: bool = field(init=False)  # its party is a person or may be one; not the PBX itself
@@ -111,6 +115,15 @@ class Leg:
     def spoken_name(self) -> str:
         """How others call this party: a seat by extension, an outside one by number."""
         return self.endpoint.name if self.is_seat or not self.is_real else self.number or self.endpoint.name
+
+    def busy(self, at: float | None) -> None:
+        """It waits or hears somebody, from now at the latest."""
+        if self.busy_at is None or (at is not None and at < self.busy_at):
+            self.busy_at = at
+
+    def same_party(self, other: Leg) -> bool:
+        """Whether one party stands at the ends of both."""
+        return self is other or (self.is_seat and other.is_seat and self.endpoint.name == other.endpoint.name)
 
     def move(self, trigger: LegTrigger) -> bool:
         """Take a step of the machine; False if the trigger means nothing now."""

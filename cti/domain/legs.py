@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cti.domain.call import Call
+from cti.domain.call import Call, older
 from cti.domain.closing import fact_of
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg, LegTrigger, legible
@@ -64,6 +64,10 @@ class Legs:
             self._floor.tell_start(call, event.at)
 
     def named(self, leg: Leg, event: LegNamed) -> None:
+        """A number set later, when the caller is sent on, is what those outside shall see; who called stays as it was."""
+        if older(event.at, leg.named_at) or (leg.busy_at is not None and not older(event.at, leg.busy_at)):
+            return
+        leg.named_at = event.at
         leg.number, leg.name = legible(event.number), legible(event.name)
 
     def dialed(self, leg: Leg, event: LegDialed) -> None:
@@ -90,11 +94,19 @@ class Legs:
 
     def joined(self, leg: Leg, event: LegJoined) -> None:
         self._waits.life_after(leg, event.at)
+        leg.busy(event.at)
         self._talk.joined(leg, event)
 
     def hung_up(self, leg: Leg, _event: LegHungUpBy) -> None:
         if leg.alive and not any(segment.other(leg).hung_up for segment in leg.segments):
             leg.hung_up = True
+
+    def left(self, leg: Leg, at: float | None) -> None:
+        """The leg's party handed everything over and hung up: the PBX may keep the leg until the transfer is settled, the seat is free."""
+        if leg.alive and leg.hung_up and not leg.left and leg.is_seat:
+            leg.left = True
+            self._floor.unseat(leg)
+            self._seat_left(leg, at)
 
     def ended(self, leg: Leg, event: LegEnded) -> None:
         self.over(leg, event.at, event.cause)
@@ -108,7 +120,7 @@ class Legs:
         leg.move(LegTrigger.ENDED)
         self._waits.leg_ended(leg, at)
         self._offers.leg_ended(leg, at)
-        if leg.is_seat:
+        if leg.is_seat and not leg.left:
             self._floor.unseat(leg)
             self._seat_left(leg, at)
         if not any(other.alive for other in leg.call.legs):
@@ -116,7 +128,7 @@ class Legs:
 
     def _seat_left(self, leg: Leg, at: float | None) -> None:
         mine = [other for other in leg.call.legs if other.extension == leg.extension]
-        if any(other.alive for other in mine) or not any(other.inward or other.answered for other in mine):
+        if any(other.alive and not other.left for other in mine) or not any(other.inward or other.answered for other in mine):
             return
         talked = any(other.talked for other in mine)
         heard = [segment.other(leg) for segment in leg.call.segments if leg in (segment.a, segment.b)]

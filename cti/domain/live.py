@@ -155,7 +155,7 @@ class Live:
 
 
 def _here(leg: Leg) -> bool:
-    return leg.alive and leg.missing_since is None
+    return leg.alive and not leg.left and leg.missing_since is None
 
 
 def _live_call(call: Call) -> LiveCall:

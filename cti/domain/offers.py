@@ -15,7 +15,7 @@ from cti.events import CallOffered, EntryOutcome, OfferEnded
 from cti.pbx_events import OfferAnswered, OfferMissed, OfferResult, OfferStarted
 
 _REJECTED: Final = frozenset({17, 21})
-_ELSEWHERE: Final = 26
+_ELSEWHERE: Final = frozenset({23, 26})  # 23: the phone sent its call on to another
 _NO_FAULT: Final = frozenset({0, 16, 18, 19, 31})
 
 
@@ -28,7 +28,7 @@ class Offers:
 
     def offered(self, leg: Leg, event: OfferStarted) -> None:
         entry = self._waits.entry(leg, event.queue)
-        known = self._floor.offers.get(event.offer_leg)
+        known = self._floor.offers.get(event.offer_leg) or self._direct(leg.call, event.extension)
         if known is not None:
             self._learn(known, event, leg, entry)
             return
@@ -48,12 +48,22 @@ class Offers:
 
     def _learn(self, offer: Offer, event: OfferStarted, asker: Leg, entry: Entry | None) -> None:
         """The offer was told before: by its end, or as a direct one, since the queue spoke late."""
+        if event.offer_leg not in self._floor.offers:
+            offer.pipe, self._floor.offers[event.offer_leg] = event.offer_leg, offer
         if offer.started_at is not None and event.at is not None:
             offer.started_at = min(offer.started_at, event.at)
         offer.queue, offer.asked_by = event.queue, asker
         if offer.entry is None and entry is not None:
             offer.entry = entry
             entry.offers.append(offer)
+
+    def _direct(self, call: Call, extension: str) -> Offer | None:
+        """The open offer to this seat that is not known to be a queue's, made by a pipe inside the PBX."""
+        for offer in call.offers:
+            piped = offer.asked_by is None or not offer.asked_by.is_real
+            if offer.result is None and offer.extension == extension and not offer.queue and piped:
+                return offer
+        return None
 
     def rung(self, leg: Leg, at: float | None) -> None:
         """A seat's phone rings. Unless a queue does it (and says so itself), this is an offer of its own."""
@@ -81,6 +91,10 @@ class Offers:
         if offer is not None and offer.result is None:
             self.finish(offer, OfferResult.ANSWERED, event.at)
         self._waits.answered(leg, event.queue, event.at)
+        for segment in leg.segments:
+            taker = segment.other(leg).offer
+            if taker is not None and taker is offer and not segment.queue:
+                segment.queue = event.queue  # the two were joined before the queue said so
 
     def leg_ended(self, leg: Leg, at: float | None) -> None:
         """A phone rings no more: it was answered, or it was not."""
@@ -101,12 +115,24 @@ class Offers:
                 self.finish(offer, self._why_missed(rung, offer), event.at)
 
     def _begun(self, leg: Leg, event: OfferAnswered | OfferMissed) -> Offer | None:
-        """The offer whose end is told; it is begun here if its beginning is told later."""
-        queue, extension = event.queue, event.extension
-        if event.offer_leg not in self._floor.offers:
-            begun = OfferStarted(leg=event.leg, offer_leg=event.offer_leg, queue=queue, extension=extension, at=event.at)
-            self.offered(leg, begun)
-        return self._floor.offers.get(event.offer_leg)
+        """The offer whose end is told; it is begun here if its beginning is told later, or if another seat took the call."""
+        taker = self._taker(event.offer_leg)
+        name = event.offer_leg if taker is None else taker.pbx_leg
+        extension = event.extension if taker is None else taker.extension
+        if name not in self._floor.offers or taker is not None:
+            self.offered(leg, OfferStarted(leg=event.leg, offer_leg=name, queue=event.queue, extension=extension, at=event.at))
+        return self._floor.offers.get(name)
+
+    def _taker(self, offer_leg: str) -> Leg | None:
+        """The seat that took an offer made to another: it picked it up, or was sent it by the other's phone. None if nobody did."""
+        if offer_leg in self._floor.offers:
+            return None
+        leg = self._floor.legs.get(offer_leg)
+        if leg is None or leg.is_seat:
+            return leg
+        behind = [other for other in leg.call.legs if other.is_seat and other.dialed_by and other.dialed_by == leg.pair]
+        taken = [other for other in behind if other.answered]
+        return taken[0] if taken else behind[0] if len(behind) == 1 else None
 
     def seat_talks(self, leg: Leg, at: float | None) -> None:
         """The seat hears its party, so it took the offer, whatever else was or wasn't said."""
@@ -160,10 +186,10 @@ class Offers:
         )
 
     def _offer_behind(self, leg: Leg) -> Offer | None:
-        """The open offer to this seat whose own leg is a pipe inside the PBX that leads here."""
+        """The open offer to this seat whose own leg is a pipe inside the PBX that leads here, or one not told of yet."""
         for offer in leg.call.offers:
             pipe = self._floor.legs.get(offer.offer_leg)
-            if offer.result is None and offer.extension == leg.extension and pipe is not None and not pipe.is_real:
+            if offer.result is None and offer.extension == leg.extension and (pipe is None or not pipe.is_real):
                 return offer
         return None
 
@@ -173,7 +199,7 @@ class Offers:
             return OfferResult.ANSWERED
         if leg.cause in _REJECTED:
             return OfferResult.REJECTED
-        if leg.cause == _ELSEWHERE:
+        if leg.cause in _ELSEWHERE:
             return OfferResult.ANSWERED_ELSEWHERE
         if offer.missed:
             return OfferResult.NO_ANSWER

@@ -5,13 +5,12 @@ Whether a transfer got anywhere is settled when the call ends.
 
 from __future__ import annotations
 
-from cti.domain.call import Segment, Transfer
-from cti.domain.closing import CANCELLED, FAILED
+from cti.domain.call import Segment, Transfer, near
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
 from cti.domain.talk import Talk
 from cti.events import CallTransferred
-from cti.pbx_events import TransferKind, Transferred
+from cti.pbx_events import LegParked, TransferKind, Transferred
 
 
 class Passing:
@@ -26,8 +25,40 @@ class Passing:
         for known in by.call.transfers:
             if known.by is by and known.kind is event.kind and known.at == event.at:
                 return
-        to = event.to if event.kind is TransferKind.BLIND else self._target(event.to, party, by)
-        self._add(Transfer(event.kind, by, party, to, event.done, event.at))
+        if event.kind is TransferKind.BLIND:
+            if party is None or party.parked_at is None or not near(party.parked_at, event.at):
+                self._add(Transfer(event.kind, by, party, event.to, event.done, event.at))
+            return
+        consult = self._floor.legs.get(event.consult, by)
+        self._add(Transfer(event.kind, by, party, self._target(event.to, party, consult), event.done, event.at))
+        if event.done and party is not None:
+            self._hand_over(by, consult, party, event.at)
+
+    def parked(self, leg: Leg, event: LegParked) -> None:
+        """A PBX may say of a parking that it was a blind transfer, too."""
+        leg.parked_at = event.at
+        passed = [
+            one for one in leg.call.transfers if one.kind is TransferKind.BLIND and one.party is leg and near(one.at, event.at)
+        ]
+        for transfer in passed:
+            leg.call.transfers.remove(transfer)
+
+    def _hand_over(self, by: Leg, consult: Leg, party: Leg, at: float | None) -> None:
+        """The party takes the place of whoever asked for it: what rings or waits for the one, does so for the other from now on."""
+        if consult.call is not by.call:
+            self._floor.merge(by.call, consult.call, at)
+        self.talk.handed_over(by, party, at)
+        if consult is by:
+            return
+        for leg in by.call.legs:
+            if leg.dialed_by == consult.pbx_leg and leg.alive and not leg.answered:
+                leg.dialed_by = party.pbx_leg
+        for offer in by.call.offers:
+            if offer.asked_by is consult and offer.result is None:
+                offer.asked_by = party
+        for entry in by.call.entries:
+            if entry.leg is consult and entry.outcome is None:
+                entry.leg, party.entry, consult.entry = party, entry, None
 
     def returned(self, seat: Leg, segment: Segment, at: float | None) -> None:
         """The seat is back with a party it had left on hold: the attended transfer it had in mind did not come about."""
@@ -36,11 +67,8 @@ class Passing:
         consulted = self._consulted(seat, segment)
         if consulted is None:
             return
-        refused = not consulted.answered and consulted.cause not in (None, 0, 16)
-        result = FAILED if refused else CANCELLED
-        self._add(
-            Transfer(TransferKind.ATTENDED, seat, segment.other(seat), consulted.spoken_name, done=False, at=at, result=result)
-        )
+        to = consulted.spoken_name
+        self._add(Transfer(TransferKind.ATTENDED, seat, segment.other(seat), to, done=False, at=at, returned_from=consulted))
 
     def _add(self, transfer: Transfer) -> None:
         call = transfer.by.call
@@ -55,15 +83,16 @@ class Passing:
             done=transfer.done,
         )
 
-    def _target(self, name: str, party: Leg | None, by: Leg) -> str:
-        """Whom the party is handed to: the one behind the pipe, if a pipe was named."""
+    def _target(self, name: str, party: Leg | None, consult: Leg) -> str:
+        """Whom the party is handed to: the one behind the pipe, if a pipe was named; whoever rings or was dialled, if nobody was."""
         target = self._floor.legs.get(name)
         if target is None:
-            return ""
+            rung = [leg for leg in consult.call.legs if leg.dialed_by == consult.pbx_leg and leg.is_real and leg.alive]
+            return rung[-1].spoken_name if rung and consult.entry is None else consult.dialed
         if target.is_real:
             return target.spoken_name
-        behind = [leg for leg in self.talk.reach(target) if leg not in (party, by)]
-        behind += [leg for leg in by.call.legs if leg.dialed_by == target.pair and leg.is_real]
+        behind = [leg for leg in self.talk.reach(target) if leg is not party and not leg.same_party(consult)]
+        behind += [leg for leg in consult.call.legs if leg.dialed_by == target.pair and leg.is_real]
         return behind[0].spoken_name if behind else target.spoken_name
 
     def _consulted(self, seat: Leg, segment: Segment) -> Leg | None:
@@ -71,7 +100,7 @@ class Passing:
         party = segment.other(seat)
         for leg in reversed(seat.call.legs):
             asked = self._floor.legs.get(leg.dialed_by) if leg.dialed_by else None
-            ours = asked is seat or (asked is not None and not asked.is_real)
+            ours = asked is seat or (not leg.inward and leg.dialed_by is None) or (asked is not None and not asked.is_real)
             if leg.is_real and leg not in (seat, party) and ours and not _earlier(leg, segment):
                 return leg
         return None

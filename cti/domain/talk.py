@@ -8,15 +8,12 @@ from a party it put on hold, to consult somebody, keeps its segment with that pa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
-from cti.domain.call import Segment
+from cti.domain.call import JOINT_S, Segment, older
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg, LegPhase, LegTrigger
 from cti.events import CallAnswered, CallHeld, CallResumed
 from cti.pbx_events import LegHeld, LegJoined, LegParted, LegResumed, LegsPaired
-
-JOINT_S: Final = 0.1
 
 
 class Talk:
@@ -32,12 +29,12 @@ class Talk:
     # ---------------------------------------------------------------------------------------------------------- events
 
     def joined(self, leg: Leg, event: LegJoined) -> None:
-        if not leg.alive or leg.bridge == event.bridge or _older(event.at, leg.moved_at):
+        if not leg.alive or leg.bridge == event.bridge or older(event.at, leg.moved_at):
             return
         self._move(leg, event.bridge, event.at)
 
     def parted(self, leg: Leg, event: LegParted) -> None:
-        if leg.bridge != event.bridge or _older(event.at, leg.moved_at):
+        if leg.bridge != event.bridge or older(event.at, leg.moved_at):
             return
         self._move(leg, "", event.at)
 
@@ -69,6 +66,12 @@ class Talk:
                 _count_hold(segment, event.at)
         if leg.is_seat:
             self._floor.tell(leg.call, CallResumed, event.at, extension=leg.extension)
+
+    def handed_over(self, leg: Leg, party: Leg, at: float | None) -> None:
+        """The leg gave this party to somebody else: it does not come back to it."""
+        for segment in list(leg.segments):
+            if segment.apart and segment.other(leg) is party:
+                self._close(segment, at)
 
     def ended(self, leg: Leg, at: float | None) -> None:
         """The leg is over: whoever it heard hears it no more."""
@@ -236,10 +239,6 @@ def _count_hold(segment: Segment, at: float | None) -> None:
     if segment.held_since is not None and at is not None:
         segment.hold_s += max(0.0, at - segment.held_since)
     segment.held_since = None
-
-
-def _older(at: float | None, than: float | None) -> bool:
-    return at is not None and than is not None and at < than
 
 
 def _not_newer(at: float | None, than: float | None) -> bool:

@@ -21,15 +21,15 @@ class Waits:
 
     def joined(self, leg: Leg, event: QueueJoined) -> None:
         for entry in leg.call.entries:
-            if entry.leg is leg and entry.queue == event.queue and (entry.waiting or _same(entry.joined_at, event.at)):
+            if entry.queue == event.queue and (
+                (entry.leg is leg and entry.waiting) or (entry.joiner is leg and _same(entry.joined_at, event.at))
+            ):
                 return
         self.open(leg, event.queue, event.position, event.at, event.at)
 
     def open(self, leg: Leg, queue: str, position: int, joined_at: float | None, at: float | None) -> Entry:
-        """Let a leg wait. A wait that ended before without an answer flowed over into this one."""
-        for before in leg.call.entries:
-            if before.leg is leg and before.outcome in (EntryOutcome.TIMED_OUT, EntryOutcome.LEFT_BY_KEY):
-                before.outcome = EntryOutcome.OVERFLOWED
+        """Let a leg wait."""
+        leg.busy(at)
         entry = Entry(self._floor.new_id(), leg.call, leg, queue, position, joined_at)
         leg.entry = entry
         leg.call.entries.append(entry)

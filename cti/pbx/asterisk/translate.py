@@ -31,6 +31,7 @@ from cti.pbx_events import (
     LegJoined,
     LegListens,
     LegNamed,
+    LegParked,
     LegParted,
     LegResumed,
     LegRinging,
@@ -96,7 +97,7 @@ class Translator:
     WANTED: Final = frozenset(
         f"{LINK} Newchannel Newstate NewCallerid DialBegin LocalBridge BridgeEnter BridgeLeave Hold Unhold Hangup "
         "HangupRequest QueueCallerJoin QueueCallerAbandon QueueCallerLeave AgentCalled AgentConnect AgentRingNoAnswer "
-        "BlindTransfer AttendedTransfer MixMonitorStart MixMonitorStop PeerStatus ChanSpyStart QueueMemberAdded QueueMemberRemoved "
+        "BlindTransfer AttendedTransfer ParkedCall MixMonitorStart MixMonitorStop PeerStatus ChanSpyStart QueueMemberAdded QueueMemberRemoved "
         "QueueMemberPause UserEvent".split()
     )
 
@@ -126,6 +127,7 @@ class Translator:
             "AgentRingNoAnswer": lambda m, at: self._offer(OfferMissed, m, at),
             "BlindTransfer": self._blind,
             "AttendedTransfer": self._attended,
+            "ParkedCall": lambda m, at: LegParked(leg=m.get("ParkeeUniqueid"), at=at),
             "MixMonitorStart": self._recording,
             "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.then("Uniqueid"), at=at),
             "ChanSpyStart": lambda m, at: LegListens(leg=m.then("SpyerUniqueid"), to=m.then("SpyeeUniqueid"), at=at),
@@ -287,6 +289,7 @@ class Translator:
             party=m.get("TransfereeUniqueid"),
             to=m.get("TransferTargetUniqueid"),
             done=m.get("Result") == "Success" and m.get("DestType") != "Fail",
+            consult=m.get("SecondTransfererUniqueid"),
             at=at,
         )
 
