@@ -3,7 +3,7 @@
 It keeps every live call of one PBX and says what happened to each, once. Pure: no clock, no I/O; time is what the PBX says.
 Events may come twice, late or in another order; what is known already changes nothing, what comes too early waits for its leg.
 The rules live beside it: legs come and go in `legs`, lines in `waits`, ringing seats in `offers`, who hears whom in `talk`,
-transfers in `passing`, the finished call in `closing`, a look at the PBX after a gap in `reconcile`; `live` answers screens.
+transfers in `passing`, the finished call in `closing` and `fact`, a look at the PBX after a gap in `reconcile`; `live` answers screens.
 """
 
 from __future__ import annotations

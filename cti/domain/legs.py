@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cti.domain.call import Call, older
-from cti.domain.closing import fact_of
+from cti.domain.fact import fact_of
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg, LegTrigger, legible
 from cti.domain.offers import Offers

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from cti.domain.board import CallBoard
 from cti.pbx.asterisk.translate import Translator
-from cti.pbx.replay import Replayed, messages, play
+from cti.pbx.recorded import messages
+from cti.pbx.replay import Replayed, play
 from cti.pbx_events import LegEnded, PbxEvent, Snapshot
 from tests.cti.call_table import table
 from tests.cti.test_captures import NAMES, lines
