@@ -35,6 +35,7 @@ class Health:
         Gauge("lingxi_books_waiting", "Writes not yet committed", registry=self.registry).set_function(lambda: self._books.waiting)
         self._up = Gauge("lingxi_pbx_up", "Whether the control link to a PBX is up", ["pbx"], registry=self.registry)
         self._lag = Gauge("lingxi_pbx_lag_seconds", "How late the last event of a PBX was", ["pbx"], registry=self.registry)
+        self._healed = Gauge("lingxi_pbx_healed", "How often the board had to be brought in line", ["pbx"], registry=self.registry)
         self._calls = Gauge("lingxi_calls", "Calls alive by PBX", ["pbx"], registry=self.registry)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -67,7 +68,8 @@ class Health:
                 return web.Response(status=403, text="not from here")
             for line in self._lines():
                 self._up.labels(line.name).set(line.up)
-                self._lag.labels(line.name).set(line.lag_s)
+                self._lag.labels(line.name).set(line.lag.seconds)
+                self._healed.labels(line.name).set(line.drift.healed)
                 self._calls.labels(line.name).set(len(line.board.calls()))
             return web.Response(
                 body=generate_latest(self.registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

@@ -6,7 +6,7 @@ moves only when the PBX says so, through the events that `run` yields.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
@@ -76,6 +76,10 @@ class PbxDriver(Protocol):
         ...
 
     async def snapshot(self) -> Snapshot: ...
+
+    async def standing(self) -> Mapping[str, bool]:
+        """The legs alive now, each with whether it is answered: little enough to ask for often."""
+        ...
 
     async def set_members(self, members: Sequence[Member]) -> None:
         """Make the PBX's queues have exactly these members (idempotent: adds, removes, pauses what differs)."""

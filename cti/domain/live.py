@@ -95,6 +95,10 @@ class Live:
         """Whether any seat is being offered a call."""
         return any(offer.result is None for offer in self._floor.offers.values())
 
+    def standing(self) -> dict[str, bool | None]:
+        """The legs alive, each with whether it is answered (None for the PBX's own): what a PBX can be asked to confirm."""
+        return {name: leg.answered if leg.is_real else None for name, leg in self._floor.legs.items() if _here(leg)}
+
     def calls(self) -> list[LiveCall]:
         """All calls alive, oldest first."""
         seen = dict.fromkeys(self._floor.calls.values())

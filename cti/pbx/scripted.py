@@ -7,7 +7,7 @@ fits the same contract. What happens on that PBX is told in `scripted_floor`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from cti.pbx.scripted_floor import PhoneHabit, ScriptedPbx
 from cti.pbx_events import Booted, LinkUp, Snapshot
@@ -46,6 +46,9 @@ class ScriptedDriver:
 
     async def snapshot(self) -> Snapshot:
         return self.pbx.snapshot()
+
+    async def standing(self) -> Mapping[str, bool]:
+        return {leg.leg: leg.up for leg in self.pbx.snapshot().legs}
 
     async def set_members(self, members: Sequence[Member]) -> None:
         wanted = {(member.queue, member.extension): member for member in members}

@@ -22,6 +22,8 @@ from cti.domain.board import CallBoard
 from cti.events import CallEnded, CallStarted, DomainEvent, PbxLinkChanged
 from cti.pbx_events import LegNamed, LegNow, LegStarted, LinkUp, PbxEvent
 from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
+from cti.services.drift import Drift
+from cti.services.lag import Lag
 
 log = structlog.get_logger(__name__)
 BEAT_S = 2.0
@@ -69,9 +71,10 @@ class PbxLine:
         self.up = False
         self.why = ""
         self.since: float | None = None
-        self.lag_s = 0.0
+        self.lag = Lag()
         self.replaying = False  # what is being published now was read back from the journal
         self.on_agreed: Callable[[PbxLine, float | None], None] = lambda *_: None
+        self._late = False
         self._bus, self._clock = bus, clock
         self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
@@ -80,6 +83,7 @@ class PbxLine:
         self._wishes: dict[str, Sequence[Member]] = {}  # by extension
         self._drops: dict[tuple[str, str], None] = {}
         self._wished = asyncio.Event()
+        self.drift = Drift(name, driver, self.board, self._agree)
 
     def _recall(self, pbx_call: str) -> int:
         """A call's identifier follows from what the PBX calls it, so that it is the same after a restart of ours."""
@@ -91,6 +95,7 @@ class PbxLine:
             group.create_task(self._listen())
             group.create_task(self._command())
             group.create_task(self._beat())
+            group.create_task(self.drift.run(lambda: self.up))
 
     async def _listen(self) -> None:
         async for batch in self.driver.run():
@@ -102,7 +107,7 @@ class PbxLine:
         self.replaying = batch.rebuilt
         for event in map(readable, batch.events):
             if event.at is not None and not batch.rebuilt:
-                self.lag_s = max(self._clock.now() - event.at, 0.0)
+                self.lag.heard(event.at, self._clock.now())
             self._publish(self.board.apply(event, unheard=batch.unheard))
         self.replaying = False
         self._position = batch.position
@@ -121,13 +126,17 @@ class PbxLine:
                 log.info("the link to the PBX is up" if event.up else "the link to the PBX is down", pbx=self.name, why=event.why)
             self._bus.publish(topic(event), event)
 
+    async def _agree(self) -> None:
+        """Make the board what the PBX says it should be, and with it the seats."""
+        now = await self.driver.snapshot()
+        self._publish(self.board.reconcile(replace(now, legs=tuple(map(readable, now.legs)))))
+        self.on_agreed(self, now.at)
+
     async def _rejoin(self) -> None:
         """After the link came up: take the whole state, make the members what they should be."""
         for attempt in range(5):
             try:
-                now = await self.driver.snapshot()
-                self._publish(self.board.reconcile(replace(now, legs=tuple(map(readable, now.legs)))))
-                self.on_agreed(self, now.at)
+                await self._agree()
                 await self.driver.set_members(self._members(self.pbx_id))
                 for extension, secret in self._secrets(self.pbx_id):
                     await self.driver.set_phone_secret(extension, secret)
@@ -180,12 +189,20 @@ class PbxLine:
     async def _beat(self) -> None:
         while True:
             self._publish(self.board.tick(self._clock.now()))
+            self._mind_the_lag()
             if self.up:
                 try:
                     await self.driver.heartbeat(True)
                 except PbxRefused as refusal:
                     log.warning("the PBX did not take the heartbeat", pbx=self.name, why=refusal.say)
             await asyncio.sleep(BEAT_S)
+
+    def _mind_the_lag(self) -> None:
+        late = self.up and self.lag.alarming(self._clock.now())
+        if late != self._late:
+            self._late = late
+            said = "the PBX's events come late" if late else "the PBX's events come in time again"
+            log.warning(said, pbx=self.name, seconds=round(self.lag.seconds, 1), clocks_apart_s=round(self.lag.apart_s, 1))
 
     async def close(self) -> None:
         """Leave the PBX to itself: it goes on alone until we come back."""

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ import structlog
 from cti.pbx.asterisk.ami_actions import (
     Action,
     BridgeList,
+    CoreShowChannels,
     CoreStatus,
     DeviceStateList,
     Getvar,
@@ -43,7 +44,7 @@ from cti.pbx.asterisk.journal import Tail, place
 from cti.pbx.asterisk.provision import CALLER_ID_VARIABLE, CLICK_CONTEXT, HEARTBEAT, guard_lifted
 from cti.pbx.asterisk.reader import ReaderSettings
 from cti.pbx.asterisk.reader_link import Hello, ReaderLink, ReaderLost
-from cti.pbx.asterisk.snapshot import clock_of, epoch_of, legs_of, members_of, pairs_of, phones_of, waits_of
+from cti.pbx.asterisk.snapshot import UP, clock_of, epoch_of, legs_of, members_of, pairs_of, phones_of, waits_of
 from cti.pbx.asterisk.translate import Translator
 from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent, Snapshot
 from cti.ports import Batch, Capability, Member, PbxRefused
@@ -197,6 +198,10 @@ class AsteriskDriver:
             members=members_of(queues, self._extension_of),
             phones=phones_of(devices, self._extension_of),
         )
+
+    async def standing(self) -> Mapping[str, bool]:
+        channels = await self._commands.ask(CoreShowChannels(), timeout=15.0)
+        return {m.get("Uniqueid"): m.get("ChannelState") == UP for m in channels if m.name == "CoreShowChannel"}
 
     # --------------------------------------------------------------------------------------------------------- members
 

@@ -14,7 +14,7 @@ from cti.pbx_events import LegNow, MemberSeen, Party, PhoneSeen, WaitNow
 
 _OUTGOING: Final = "(Outgoing Line)"
 _AWAY: Final = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
-_RINGING, _UP = "5", "6"
+RINGING, UP = "5", "6"
 
 
 def epoch_of(status: Message) -> str:
@@ -49,8 +49,8 @@ def legs_of(
                 name=shown(m.get("CallerIDName")),
                 dialed=dialed if inward else "",
                 inward=inward,
-                ringing=m.get("ChannelState") == _RINGING,
-                up=m.get("ChannelState") == _UP,
+                ringing=m.get("ChannelState") == RINGING,
+                up=m.get("ChannelState") == UP,
                 bridge="" if bridge in deaf else bridge,
                 started_at=_ago(at, m.get("Seconds")),
                 answered_at=None,
