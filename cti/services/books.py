@@ -112,6 +112,16 @@ class Books:
         """Wait until everything put so far is committed."""
         await self._idle.wait()
 
+    async def through(self, within: float) -> bool:
+        """Wait until everything put so far is committed, whatever is put meanwhile; False if that takes longer than `within` seconds."""
+        reached = asyncio.Event()
+        self.put(lambda _page: None, reached.set)
+        try:
+            await asyncio.wait_for(reached.wait(), within)
+        except TimeoutError:
+            return False
+        return True
+
     async def run(self) -> None:
         """Write for ever."""
         pause, careful = 0.05, 0  # how many of the next writes go one by one, to find the one that can't be written

@@ -48,6 +48,8 @@ from cti.storage import SeatState as SeatStateRow
 
 log = structlog.get_logger(__name__)
 SAT_KEPT = 50
+WRITTEN_S = 2.0
+"""So long is waited for who sits where to stand in the database, before somebody is told that they sit; with none, it is done later."""
 CLOCKS_APART_S = 1.0
 CLOCK_WRONG_S = 60.0
 """A PBX's clock that differs from ours by more than this is set wrong, and its times are shifted; by less, it may be just late news."""
@@ -62,7 +64,7 @@ class Seats:
         self, database: Database, books: Books, bus: Bus, clock: Clock, new_id: Callable[[], int], default_wrap_up_s: int
     ) -> None:
         self._db, self._bus, self._clock, self._new_id = database, bus, clock, new_id
-        self._rows = SeatBooks(books, bus, new_id)
+        self._books, self._rows = books, SeatBooks(books, bus, new_id)
         self._default_wrap_up_s = default_wrap_up_s
         self._by_user: dict[int, Sitting] = {}
         self._by_extension: dict[tuple[int, str], Sitting] = {}
@@ -213,8 +215,10 @@ class Seats:
             self._check_room(principal, seat.pbx_id, seat.extension, take_over)
             secret = seat.secret if seat.phone == "desk" else secrets.token_urlsafe(24)
             await self._tell_secret(seat.pbx_id, seat.extension, secret if seat.phone == "browser" else None)
-            await self._make_room(principal, seat.pbx_id, seat.extension, take_over)
-            return self._sit(principal, seat, secret, zone, queues, reason if state == "paused" else "", address)
+            self._make_room(principal, seat.pbx_id, seat.extension, take_over)
+            sitting = self._sit(principal, seat, secret, zone, queues, reason if state == "paused" else "", address)
+        await self._books.through(WRITTEN_S)
+        return sitting
 
     async def _tell_secret(self, pbx_id: int, extension: str, secret: str | None) -> None:
         line = self.lines.get(pbx_id)
@@ -266,16 +270,20 @@ class Seats:
                     "seat_in_call", "{name} is in a call at seat {seat}. Choose another.", seat=extension, name=there.user_name
                 )
 
-    async def _make_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
+    def _make_room(self, principal: Principal, pbx_id: int, extension: str, take_over: bool) -> None:
         self._check_room(principal, pbx_id, extension, take_over)  # a call may have come while the PBX was being told
         there, own = self.at(pbx_id, extension), self.of_user(principal.user_id)
         if there is not None and there is not own:
-            await self.sign_out(there.user_id, by="taken_over")
+            self._get_up(there.user_id, by="taken_over")
         if own is not None:
-            await self.sign_out(own.user_id, by="taken_over" if take_over else "moved")
+            self._get_up(own.user_id, by="taken_over" if take_over else "moved")
 
     async def sign_out(self, user_id: int, by: str = "agent") -> None:
         """Get up. Not while in a call."""
+        self._get_up(user_id, by)
+        await self._books.through(WRITTEN_S)
+
+    def _get_up(self, user_id: int, by: str) -> None:
         s = self._by_user.get(user_id)
         if s is None:
             return

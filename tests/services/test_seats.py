@@ -430,6 +430,16 @@ async def test_every_change_is_told_once(here: House) -> None:
     assert told == ["ready", "ringing", "talking", "wrap_up"]
 
 
+async def test_who_is_told_that_they_sit_sits_there_after_a_crash_too(here: House) -> None:
+    """Nothing is waited for here but the answer."""
+    await here.sit("wang", "8001")
+    async with here.database.read() as db:
+        assert (await db.execute(select(SeatSession.signed_out_at))).all() == [(None,)]
+    await here.seats.sign_out((await here.person("wang")).user_id)
+    async with here.database.read() as db:
+        assert (await db.execute(select(SeatSession.ended_by))).all() == [("agent",)]
+
+
 # ------------------------------------------------------------------------------------------------------ a PBX that is not quite there
 
 
