@@ -2,7 +2,7 @@
 # make test    the whole suite, against real peers where they are to be had
 # make check   format, lint, strict types, contracts between the rooms
 # make bench   measure: make bench NAME=pop (see docs), results as JSON lines
-# make chaos   the tests that kill and restart what we depend on
+# make chaos   ten thousand calls while everything breaks, and the tests that kill what we depend on
 # make docs    write the generated pages of docs/reference anew
 # make setup   only what the others need; make lock: lock the Python packages anew; make clean: take set-up away, keep data
 
@@ -42,7 +42,8 @@ bench: setup-dev
 	@$(VENV)/lingxi bench $(NAME) --json $(ARGS)
 
 chaos: peers
-	@$(PYTEST) -m "redis or postgres or pbx" $(ARGS)
+	@LINGXI_DEEP=1 $(PYTEST) tests/chaos $(ARGS)
+	@$(PYTEST) -m "redis or postgres or pbx" --ignore=tests/chaos $(ARGS)
 
 docs: setup-dev
 	@$(VENV)/python -m config.setup.pages

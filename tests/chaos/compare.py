@@ -2,7 +2,8 @@
 
 A call all of whose steps were heard must stand in the books exactly as it was. What was said while nobody listened (in the gaps that
 the ledger names) the product can only know from the PBX's own books: where it does not read them (`covered` is False), such a call
-may be unobserved, and only one of which not a single step was heard may be missing.
+may be unobserved, and only one of which not a single step was heard may be missing. Nor can it know such a call again that it found by
+looking at the PBX once the main process that looked is gone. All of these are counted.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any, Final
 from tests.chaos.booked import BookedCall
 
 CLOSE_S: Final = 1.0
-WhoSat = Callable[[str, float], int | None]
-"""The person at a seat at an instant of the host's clock; None where nobody is asked after."""
+SOON_S: Final = 3.0  # what was heard is in the database by then
+BACK_S: Final = 6.0  # whoever was killed is back by then
+WhoSat = Callable[[str, float], frozenset[int | None]]
+"""Who may be said to have sat at a seat at an instant of the host's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ class Truth:
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[tuple[float, float]] = field(default_factory=list)
+    deaf: list[tuple[float, float]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[float] = field(default_factory=list)  # when the product asked for all channels
+    kills: list[float] = field(default_factory=list)
 
     @classmethod
     def read(cls, lines: Iterable[str]) -> Truth:
@@ -59,14 +65,44 @@ class Truth:
         if line["what"] == "call":
             self.calls.append(line)
         elif line["what"] == "gap":
-            self.gaps.append((line["since"], line["until"]))
+            self.gaps.append((line["doubtful"], line["until"]))
+            self.deaf.append((line["since"], line["until"]))
+        elif line["what"] == "look":
+            self.looks.append(line["at"])
         else:
             self.faults.append(line)
 
+    def lose_holes(self, holes: Iterable[tuple[float, float]]) -> None:
+        """What was heard while no disk took it was in the main process alone: lost if that was away, or killed before the call was booked."""
+        for call in self.calls:
+            for since, until in holes:
+                if call["started"] <= until and self.killed(since - BACK_S, call["ended"] + SOON_S):
+                    call["deaf"] = [*call.get("deaf", ()), (since - 0.1, until + 0.1)]
+
+    def looked(self, since: float, until: float) -> bool:
+        """The product looked at the PBX in that time."""
+        return bisect_right(self.looks, until) > bisect_right(self.looks, since)
+
+    def clock_set(self, since: float, until: float) -> bool:
+        """The PBX's clock was set in that time."""
+        return any(since <= fault["at"] <= until for fault in self.faults if fault["name"] == "clock")
+
+    def killed(self, since: float, until: float) -> bool:
+        """The main process was killed in that time."""
+        return any(since <= kill <= until for kill in self.kills)
+
     def heard(self, at: float) -> bool:
-        """Somebody listened then."""
-        place = bisect_right(self.gaps, (at, float("inf")))
-        return place == 0 or self.gaps[place - 1][1] < at
+        """Somebody listened then, for sure."""
+        return not _within(self.gaps, at)
+
+    def unheard(self, at: float) -> bool:
+        """Nobody listened then, for sure."""
+        return _within(self.deaf, at)
+
+
+def _within(spans: list[tuple[float, float]], at: float) -> bool:
+    place = bisect_right(spans, (at, float("inf")))
+    return place > 0 and at <= spans[place - 1][1]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +131,11 @@ def compare(truth: Truth, booked: Sequence[BookedCall], who: WhoSat | None = Non
         there[(row.epoch, row.call)].append(row)
     for call in truth.calls:
         _Pair(truth, call, there.pop((call["epoch"], call["call"]), []), who, covered, verdict).judge()
+    forgotten = {leg for call in truth.calls if call.get("forgotten") for leg in call["legs"]}
     for (_, name), rows in there.items():
+        if name in forgotten:
+            verdict.counts["a leg of a forgotten one as a call"] += 1
+            continue
         verdict.differences.append(Difference(name, "-", "a call that never was", "-", rows[0].outcome))
     return verdict
 
@@ -107,8 +147,12 @@ class _Pair:
         self, truth: Truth, call: dict[str, Any], rows: list[BookedCall], who: WhoSat | None, covered: bool, verdict: Verdict
     ) -> None:
         self._t, self._call, self._rows, self._who, self._covered, self._verdict = truth, call, rows, who, covered, verdict
-        self._heard = [truth.heard(at) for at, _ in call["steps"]]
-        self._timed = call["offset"] == call["offset_after"]  # else the PBX's clock was set meanwhile: lengths mean nothing
+        self._deaf: list[tuple[float, float]] = call.get("deaf", [])
+        self._heard = [self._was_heard(at) for at, _ in call["steps"]]
+        self._timed = not truth.clock_set(call["started"], call["ended"])
+
+    def _was_heard(self, at: float) -> bool:
+        return self._t.heard(at) and not any(since <= at <= until for since, until in self._deaf)
 
     def _differ(self, what: str, ledger: object, books: object) -> None:
         self._verdict.differences.append(Difference(self._call["call"], self._call["kind"], what, ledger, books))
@@ -121,6 +165,10 @@ class _Pair:
         if self._timed and (books is None or abs(ledger - books) > CLOSE_S):
             self._differ(what, round(ledger, 2), None if books is None else round(books, 2))
 
+    def _person(self, what: str, seat: str, at: float, books: int | None) -> None:
+        if self._who is not None and books not in self._who(seat, at):
+            self._differ(f"{what} at {seat}", sorted(self._who(seat, at), key=str), books)
+
     def judge(self) -> None:
         """Compare."""
         counts, call = self._verdict.counts, self._call
@@ -128,21 +176,37 @@ class _Pair:
         if len(self._rows) > 1:
             self._differ("stands there so many times", 1, len(self._rows))
         if not self._rows:
-            if any(self._heard) or self._covered:
+            if self._forgotten():
+                counts["missing, not looked at in time, or by one who was killed"] += 1
+            elif any(self._heard) or self._covered:
                 self._differ("missing", call["outcome"] or "lost", "-")
             else:
                 counts["missing, nothing of it heard"] += 1
+            return
+        if self._forgotten():
+            counts["not looked at in time, or by one who was killed"] += 1
             return
         row = self._rows[0]
         counts["unobserved"] += row.unobserved
         if call["lost"]:
             counts["lost with the PBX"] += 1
             self._judge_lost(row)
+        elif not self._timed:
+            counts["the clock was set in it"] += 1
+            self._judge_mistimed(row)
         elif all(self._heard) or (self._covered and not row.unobserved):
             self._judge_whole(row)
         else:
             counts["partly heard"] += 1
             self._judge_partly(row)
+
+    def _forgotten(self) -> bool:
+        """Its beginning went unheard, and nobody looked before it was over, or whoever looked is gone."""
+        call = self._call
+        killed = not all(self._heard) and self._t.killed(call["started"], call["ended"] + SOON_S)
+        unseen = not self._heard[0] and not self._t.looked(call["started"], call["ended"])
+        call["forgotten"] = not self._covered and (killed or unseen)
+        return bool(call["forgotten"])
 
     # ------------------------------------------------------------------------------------------------------------ whole
 
@@ -164,11 +228,10 @@ class _Pair:
             self._close(f"wait in {entry['queue']}", entry["left"] - entry["joined"], booked.wait_s)
             offers = [(o["seat"], o["result"]) for o in entry["offers"]]
             self._same("offers", offers, [(o.seat, o.result) for o in booked.offers])
-            if self._who is not None:
-                asked = [self._who(o["seat"], o["started"]) for o in entry["offers"]]
-                self._same("who was rung", asked, [o.user for o in booked.offers])
-                if entry["outcome"] == "answered":
-                    self._same("who answered", self._who(entry["offers"][-1]["seat"], entry["left"]), booked.user)
+            for offer, rung in zip(entry["offers"], booked.offers, strict=False):
+                self._person("who was rung", offer["seat"], offer["started"], rung.user)
+            if entry["outcome"] == "answered":
+                self._person("who answered", entry["offers"][-1]["seat"], entry["offers"][-1]["started"], booked.user)
 
     def _segments(self, row: BookedCall) -> None:
         mine = self._call["segments"]
@@ -176,8 +239,7 @@ class _Pair:
         for segment, booked in zip(mine, row.segments, strict=False):
             self._close(f"talk of {segment['seat']}", segment["ended"] - segment["started"] - segment["held"], booked.talk_s)
             self._close(f"hold of {segment['seat']}", segment["held"], booked.hold_s)
-            if self._who is not None:
-                self._same("who talked", self._who(segment["seat"], segment["started"]), booked.user)
+            self._person("who talked", segment["seat"], segment["started"], booked.user)
 
     # ----------------------------------------------------------------------------------------------------- partly heard
 
@@ -186,24 +248,29 @@ class _Pair:
         call = self._call
         self._same("direction", call["direction"], row.direction)
         heard = {step for (_, step), yes in zip(call["steps"], self._heard, strict=True) if yes}
-        if "ends" not in heard and not self._covered and not row.unobserved:
+        if self._t.unheard(call["steps"][-1][0]) and not self._covered and not row.unobserved:
             self._differ("its end was not heard, and is told as if", "unobserved", row.outcome)
         if "talks" in heard or call["outcome"] != "answered":
             answered = call["outcome"] == "answered"
             if answered != (row.outcome == "answered"):
                 self._differ("outcome", call["outcome"], row.outcome)
-        talked = [s["seat"] for s in call["segments"] if self._t.heard(s["started"])]
+        talked = [s["seat"] for s in call["segments"] if self._was_heard(s["started"])]
         self._subset("talks", talked, [s.seat for s in row.segments], [s["seat"] for s in call["segments"]])
-        if self._who is not None:
-            for segment in row.segments:
-                truth = [s for s in call["segments"] if s["seat"] == segment.seat]
-                if truth:
-                    self._same("who talked", self._who(segment.seat, truth[0]["started"]), segment.user)
+        for booked in row.segments:
+            begun = [s["started"] for s in call["segments"] if s["seat"] == booked.seat]
+            if begun:
+                self._person("who talked", booked.seat, begun[0], booked.user)
 
     def _subset(self, what: str, least: list[str], books: list[str], most: list[str]) -> None:
         """All that was heard, and nothing that was not."""
         if Counter(least) - Counter(books) or Counter(books) - Counter(most):
             self._differ(what, most, books)
+
+    def _judge_mistimed(self, row: BookedCall) -> None:
+        """Its times contradict one another, so that orders and lengths mean nothing: it stands there once and ended as it did."""
+        answered = self._call["outcome"] == "answered"
+        if answered != (row.outcome == "answered"):
+            self._differ("outcome", self._call["outcome"], row.outcome)
 
     def _judge_lost(self, row: BookedCall) -> None:
         """The PBX died in it: it stands there once, and a conversation that was heard is one."""

@@ -20,10 +20,10 @@ _MARK: Final = re.compile(r"DEVICE_STATE\(Custom:lingxi-guard-(\w+)\)")
 
 
 class Actions:
-    """Carries actions out. `dial` lets a seat be made to dial: seat, number, the leg's name."""
+    """Carries actions out. `dial` lets a seat be made to dial: seat, number, the leg's name; `looked` is told of every list of channels."""
 
-    def __init__(self, floor: Floor, dial: Callable[[str, str, str], None]) -> None:
-        self._floor, self._dial = floor, dial
+    def __init__(self, floor: Floor, dial: Callable[[str, str, str], None], looked: Callable[[], None]) -> None:
+        self._floor, self._dial, self._looked = floor, dial, looked
         self.counted: dict[str, int] = {}
 
     def carry_out(self, asked: Asked) -> str:
@@ -75,6 +75,7 @@ class Actions:
 
     def _status(self, _asked: Asked, action_id: str) -> str:
         floor = self._floor
+        self._looked()
         items = [words.status(c, int(floor.work.now - c.since)) for c in floor.channels.values()]
         return words.listing(action_id, "Status", "Channel status will follow", items, twice=True)
 

@@ -26,7 +26,7 @@ class Exchange:
         self.work = Clockwork(clock, start)
         self.floor = Floor(self.work, say, records, system=system, queues=queues, phones=phones, trunk=trunk, seed=seed)
         self.ledger = Ledger(write)
-        self.actions = Actions(self.floor, self._dial)
+        self.actions = Actions(self.floor, self._dial, lambda: self.ledger.look(self.work.now))
 
     def place(self, plan: Plan, after: float = 0.0) -> None:
         """Let somebody call."""

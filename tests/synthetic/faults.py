@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-IN_FLIGHT_S = 0.5  # what was said so shortly before a link was cut may have been on its way
+IN_FLIGHT_S = 0.3  # what was said so shortly before a link was cut may have been on its way
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,22 +65,22 @@ class Mouth:
 
 @dataclass(slots=True, kw_only=True)
 class Ears:
-    """Who hears us. `told` gets each span in which nobody did, once it is over."""
+    """Who hears us. `told` gets each span in which nobody did, once it is over: from when perhaps, from when surely, until when."""
 
-    told: Callable[[float, float], None]
-    deaf_since: float | None = 0.0
+    told: Callable[[float, float, float], None]
+    deaf_since: tuple[float, float] | None = (0.0, 0.0)
     hearing: set[object] = field(default_factory=set)
 
     def gain(self, who: object, now: float) -> None:
         """Somebody listens."""
         self.hearing.add(who)
         if self.deaf_since is not None:
-            self.told(self.deaf_since, now)
+            self.told(*self.deaf_since, now)
             self.deaf_since = None
 
-    def lose(self, who: object, since: float) -> None:
-        """Somebody hears no more of what was said after `since`."""
+    def lose(self, who: object, doubtful: float, since: float) -> None:
+        """Somebody hears no more of what was said after `since`, and perhaps nothing of what was said after `doubtful`."""
         if who in self.hearing:
             self.hearing.discard(who)
             if not self.hearing:
-                self.deaf_since = since if self.deaf_since is None else min(self.deaf_since, since)
+                self.deaf_since = doubtful, since

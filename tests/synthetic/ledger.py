@@ -1,4 +1,5 @@
-"""The truth: one line of JSON for each call that is over, for each gap in which nobody heard us, for each fault.
+"""The truth: one line of JSON for each call that is over, for each gap in which nobody heard us, for each look at all channels, for
+each fault.
 
 Kept by the scripts that decide what calls do, by their own clock (the host's, whatever the PBX's clock says), and never computed
 from what the product does. Words are those of the glossary.
@@ -75,6 +76,7 @@ class CallLine:
     segments: list[SegmentLine] = field(default_factory=list)
     transfers: list[TransferLine] = field(default_factory=list)
     steps: list[tuple[float, str]] = field(default_factory=list)  # when the PBX said what
+    legs: list[str] = field(default_factory=list)  # every channel that was in it
 
 
 class Ledger:
@@ -106,9 +108,13 @@ class Ledger:
                 entry.left = entry.left or at
             self.end(line, at, offset)
 
-    def gap(self, since: float, until: float) -> None:
-        """Nobody heard us in that time."""
-        self._write({"what": "gap", "since": since, "until": until})
+    def gap(self, doubtful: float, since: float, until: float) -> None:
+        """Nobody heard us from `since` on; what was said from `doubtful` on may have been on its way."""
+        self._write({"what": "gap", "doubtful": doubtful, "since": since, "until": until})
+
+    def look(self, at: float) -> None:
+        """Somebody asked for all channels there are."""
+        self._write({"what": "look", "at": at})
 
     def fault(self, at: float, name: str, **details: Any) -> None:
         """Something was done to us on purpose."""

@@ -39,6 +39,7 @@ class Script:
         self.task: Task
         self.line: CallLine
         self._mine: list[Channel] = []
+        self._legs: list[str] = []
 
     def start(self, after: float = 0.0) -> None:
         """Let it run."""
@@ -54,7 +55,7 @@ class Script:
         """The call exists."""
         self.line = CallLine(
             call=c.linkedid, epoch=epoch_of(self.floor.booted), kind=self.plan.kind, direction=direction, caller=caller, dialed=dialed,
-            started=self.floor.work.now, offset=self.floor.offset,
+            started=self.floor.work.now, offset=self.floor.offset, legs=self._legs,
         )  # fmt: skip
         self.ledger.begin(self.line)
         self.step("begins")
@@ -82,6 +83,7 @@ class Script:
         )  # fmt: skip
         c.task = self.task
         self._mine.append(c)
+        self._legs.append(c.uniqueid)
         return c
 
     def close(self, c: Channel, cause: int, technical: int = 0, *, by: Channel | None = None) -> None:

@@ -104,10 +104,11 @@ class Session(asyncio.Protocol):
         self._waiting.clear()
 
     @property
-    def unheard_since(self) -> float:
-        """From when on what was said to it may never have been taken in."""
+    def unheard_since(self) -> tuple[float, float]:
+        """From when on what was said to it may never have been taken in, and from when on surely not."""
         known = [at for at in (self.held_since, self.silent_since, self._blocked_at) if at is not None]
-        return min([self._server.now() - IN_FLIGHT_S, *known])
+        now = self._server.now()
+        return min([now - IN_FLIGHT_S, *known]), min([now, *known])
 
 
 class Server:
@@ -142,7 +143,7 @@ class Server:
         """Every session there is falls silent; new ones are well."""
         for session in self.sessions:
             session.fall_silent()
-            self._ears.lose(session, session.unheard_since)
+            self._ears.lose(session, *session.unheard_since)
 
     def hold(self, seconds: float) -> None:
         """Nothing goes out for so long."""
@@ -151,7 +152,7 @@ class Server:
 
     def lost(self, session: Session) -> None:
         """A session ended."""
-        self._ears.lose(session, session.unheard_since)
+        self._ears.lose(session, *session.unheard_since)
 
     def hear(self, session: Session, asked: Asked) -> None:
         """One action of a session."""
