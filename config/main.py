@@ -37,8 +37,12 @@ log = structlog.get_logger(__name__)
 
 
 def run() -> None:
-    """Entry of the command."""
-    in_own_language(app)()
+    """Entry of the command. Trouble that no command deals with is told in its one sentence."""
+    try:
+        in_own_language(app)()
+    except Trouble as trouble:
+        console.print(told(trouble.sentence))
+        sys.exit(1)
 
 
 def _settings() -> Settings:

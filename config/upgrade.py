@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from crm_core.kernel.db import Database
+from crm_core.kernel.sentence import Trouble
 
 FOLDER = Path(__file__).parent / "migrations"
+_LAST_WORD_S = 0.1  # the thread of a SQLite connection that failed still speaks to the loop once
+
+
+class NoDatabase(Trouble):
+    """The database can't be reached, or is none for this program."""
 
 
 def _config(connection: Connection) -> Config:
@@ -30,7 +39,7 @@ def newest() -> str | None:
 
 
 async def upgrade(database: Database) -> bool:
-    """Upgrade to the newest revision; True if anything had to be done. A database newer than the program is refused."""
+    """Upgrade to the newest revision; True if anything had to be done. Raises NoDatabase, also for one newer than the program."""
 
     def run(connection: Connection) -> bool:
         now = MigrationContext.configure(connection).get_current_revision()
@@ -39,8 +48,20 @@ async def upgrade(database: Database) -> bool:
         command.upgrade(_config(connection), "head")
         return True
 
-    async with database.begin() as connection:
-        return await connection.run_sync(run)
+    try:
+        async with database.begin() as connection:
+            return await connection.run_sync(run)
+    except CommandError as failure:
+        raise NoDatabase(
+            "The database is newer than this program ({why}): run the version that it was last used with.", why=failure
+        ) from failure
+    except (OSError, DBAPIError) as failure:
+        await asyncio.sleep(_LAST_WORD_S)
+        why = str(failure.orig if isinstance(failure, DBAPIError) else failure).strip().splitlines()[:1]
+        raise NoDatabase(
+            "The database can't be used ({why}): see to url under [database], and to the server or the folder that it names.",
+            why="".join(why),
+        ) from failure
 
 
 async def make_migration(database: Database, message: str) -> None:
