@@ -73,6 +73,15 @@ async def direct_no_answer(stage: Stage) -> None:
     await caller.down()
 
 
+@scene("19c-direct-given-up")
+async def direct_given_up(stage: Stage) -> None:
+    await stage.seat("1001", RINGS)
+    caller = await stage.calling("8102")
+    await stage.rings("1001")
+    await asyncio.sleep(1)
+    caller.hang_up()
+
+
 @scene("20-overflow")
 async def overflow(stage: Stage) -> None:
     await stage.seat("1001", RINGS, "short")
@@ -177,6 +186,19 @@ async def blind_busy(stage: Stage) -> None:
     await caller.down()
 
 
+@scene("22g-blind-transfer-from-hold")
+async def blind_from_hold(stage: Stage) -> None:
+    caller, seat = await talking(stage)
+    await stage.seat("1002", SLOWLY)
+    seat.last.hold(True)
+    await asyncio.sleep(0.5)
+    stage.remark("1001 has its caller on hold and refers it to 1002 (SIP REFER)")
+    seat.last.refer("1002")
+    await stage.answered("1002")
+    await asyncio.sleep(1)
+    caller.hang_up()
+
+
 # --------------------------------------------------------------------------------------------------- attended transfers
 
 
@@ -269,6 +291,31 @@ async def attended_to_seat(stage: Stage) -> None:
     await stage.heard("AttendedTransfer")
     await asyncio.sleep(1)
     caller.hang_up()
+
+
+@scene("23g-caller-leaves-during-consultation")
+async def caller_leaves(stage: Stage) -> None:
+    caller, seat = await talking(stage)
+    await stage.seat("1002", SLOWLY)
+    second = await (await consult(seat, "1002")).up()
+    await asyncio.sleep(0.5)
+    stage.remark("the caller hangs up while 1001 talks with 1002; the two go on for a moment")
+    caller.hang_up()
+    await asyncio.sleep(0.5)
+    second.hang_up()
+
+
+@scene("23h-caller-leaves-during-consultation-ami")
+async def caller_leaves_ami(stage: Stage) -> None:
+    caller, seat = await talking(stage, "8110")
+    await stage.seat("1002", SLOWLY)
+    await stage.ami.action("Atxfer", Channel=await stage.leg("1001"), Context="lingxi-seats", Exten="1002")
+    await stage.answered("1002")
+    await asyncio.sleep(0.5)
+    stage.remark("the caller hangs up while 1001 talks with 1002 (action Atxfer); the two go on for a moment")
+    caller.hang_up()
+    await asyncio.sleep(0.5)
+    seat.last.hang_up()
 
 
 @scene("24-blonde-answered")
