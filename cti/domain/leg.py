@@ -81,6 +81,7 @@ class Leg:
     named_at: float | None = None  # last time its number was set
     busy_at: float | None = None  # first time it waited in a line or heard anybody
     parked_at: float | None = None  # last time it was put aside
+    taken_up: bool = False  # it heard somebody since
     rang_at: float | None = None
     answered_at: float | None = None
     rang: bool = False  # also where nobody said when
@@ -115,6 +116,11 @@ class Leg:
     def spoken_name(self) -> str:
         """How others call this party: a seat by extension, an outside one by number."""
         return self.endpoint.name if self.is_seat or not self.is_real else self.number or self.endpoint.name
+
+    @property
+    def parked(self) -> bool:
+        """Put aside, and heard by nobody since."""
+        return self.alive and self.parked_at is not None and not self.bridge and not self.taken_up
 
     def busy(self, at: float | None) -> None:
         """It waits or hears somebody, from now at the latest."""

@@ -95,6 +95,8 @@ class Legs:
     def joined(self, leg: Leg, event: LegJoined) -> None:
         self._waits.life_after(leg, event.at)
         leg.busy(event.at)
+        if leg.parked_at is not None and not older(event.at, leg.parked_at):
+            leg.taken_up = True
         self._talk.joined(leg, event)
 
     def hung_up(self, leg: Leg, _event: LegHungUpBy) -> None:
@@ -102,7 +104,7 @@ class Legs:
             leg.hung_up = True
 
     def left(self, leg: Leg, at: float | None) -> None:
-        """The leg's party handed everything over and hung up: the PBX may keep the leg until the transfer is settled, the seat is free."""
+        """The party handed everything over and hung up: the PBX may keep its leg until the transfer is settled, the seat is free."""
         if leg.alive and leg.hung_up and not leg.left and leg.is_seat:
             leg.left = True
             self._floor.unseat(leg)

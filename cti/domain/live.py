@@ -186,6 +186,8 @@ def _phase(call: Call) -> CallPhase:
         return CallPhase.HELD if held else CallPhase.TALKING
     if any(leg.phase is LegPhase.RINGING and not leg.inward for leg in call.legs):
         return CallPhase.RINGING
+    if any(leg.parked for leg in call.legs):
+        return CallPhase.HELD
     return CallPhase.DIALING if call.waiting is None else CallPhase.WAITING
 
 

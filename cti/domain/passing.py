@@ -5,7 +5,7 @@ Whether a transfer got anywhere is settled when the call ends.
 
 from __future__ import annotations
 
-from cti.domain.call import Segment, Transfer, near
+from cti.domain.call import Segment, Transfer, near, older
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
 from cti.domain.talk import Talk
@@ -36,7 +36,8 @@ class Passing:
 
     def parked(self, leg: Leg, event: LegParked) -> None:
         """A PBX may say of a parking that it was a blind transfer, too."""
-        leg.parked_at = event.at
+        if leg.parked_at is None or older(leg.parked_at, event.at):
+            leg.parked_at, leg.taken_up = event.at, False
         passed = [
             one for one in leg.call.transfers if one.kind is TransferKind.BLIND and one.party is leg and near(one.at, event.at)
         ]

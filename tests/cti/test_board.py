@@ -34,7 +34,9 @@ from cti.pbx_events import (
     LegHeld,
     LegHungUpBy,
     LegJoined,
+    LegNamed,
     LegNow,
+    LegParked,
     LegParted,
     LegRinging,
     LegsPaired,
@@ -312,6 +314,57 @@ def test_a_phone_transfers_with_a_second_call_of_its_own(floor: Floor) -> None:
     ]
     assert [(str(t.kind), t.by, t.to, t.result) for t in fact.transfers] == [("attended", "1001", "1002", "completed")]
     assert [e.extension for e in floor.of(SeatLeftCall)] == ["1001", "1002"]  # type: ignore[attr-defined]
+
+
+def test_a_seat_that_hands_over_what_still_rings_is_free_at_once(floor: Floor) -> None:
+    """The PBX keeps the seat's leg until somebody answers; the agent has put down."""
+    answered(floor)
+    floor.tell(LegHeld(leg="A"))
+    floor.start("P1", "pipe1", call="C")
+    floor.start("P2", "pipe2", call="C")
+    floor.tell(LegsPaired(leg="P1", other="P2"), LegJoined(leg="P1", bridge="y"))
+    floor.tell(LegParted(leg="A", bridge="A-C"), LegJoined(leg="A", bridge="y"))
+    floor.dial("B", "1002", by="P2")
+    assert [part.phase for part in floor.board.at_extension("1001")] == [LegPhase.HELD]
+    floor.tell(LegHungUpBy(leg="A"), LegParted(leg="A", bridge="y"))
+    floor.tell(Transferred(kind=TransferKind.ATTENDED, by="A", party="C", to="P1", done=True, consult="A"))
+    assert floor.board.at_extension("1001") == () and floor.board.busy_extensions() == {"1002"}
+    assert [(e.extension, e.talked, e.hung_up_by_seat) for e in floor.of(SeatLeftCall)] == [("1001", True, True)]  # type: ignore[attr-defined]
+    floor.tell(LegAnswered(leg="B"), LegParted(leg="P1", bridge="y"), LegJoined(leg="P1", bridge="A-C"))
+    floor.bridge("B", "P2")
+    floor.end("A")
+    floor.wait(3)
+    floor.end("C", "P1", "P2", "B")
+    (fact,) = floor.facts
+    assert [(t.by, t.to, t.result) for t in fact.transfers] == [("1001", "1002", "completed")]
+    assert [e.extension for e in floor.of(SeatLeftCall)] == ["1001", "1002"]  # type: ignore[attr-defined]
+
+
+def test_a_parked_call_is_held_and_passed_on_to_nobody(floor: Floor) -> None:
+    answered(floor)
+    parked = LegParked(leg="C"), Transferred(kind=TransferKind.BLIND, by="A", party="C", to="700", done=True)
+    floor.tell(*parked, *parked)  # a PBX may say so in either order
+    floor.part("A", "C")
+    floor.end("A")
+    assert [call.phase for call in floor.board.calls()] == [CallPhase.HELD]
+    floor.start("B", "1002", dialed="701", inward=True)
+    floor.bridge("B", "C")
+    assert [call.phase for call in floor.board.calls()] == [CallPhase.TALKING]
+    floor.end("C", "B")
+    (fact,) = floor.facts
+    assert fact.transfers == () and [s.extension for s in fact.segments] == ["1001", "1002"]
+
+
+def test_the_caller_stays_who_it_was_when_it_is_sent_outside(floor: Floor) -> None:
+    floor.caller()
+    floor.tell(LegNamed(leg="C", number="02166667777", name="Wang"))  # the dialplan set it right
+    floor.queue()
+    floor.offer("A", "1001")
+    floor.take("A", "1001")
+    floor.tell(LegNamed(leg="C", number="02150000000", name=""))  # what the one outside shall see
+    floor.end("C", "A")
+    (fact,) = floor.facts
+    assert (fact.caller, fact.caller_name) == ("02166667777", "Wang")
 
 
 def test_a_blind_transfer_to_one_who_does_not_answer_has_failed(floor: Floor) -> None:

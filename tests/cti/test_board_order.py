@@ -1,9 +1,9 @@
 """A PBX tells things twice, late, out of order or not at all; the finished calls stay the same, and nothing is left hanging.
 
-Every event of every capture is repeated at several distances and left out once; every two neighbours that a PBX may swap (told
-within 50 ms of one another) are swapped, one pair at a time. Then hypothesis does much at once: a PBX promises an order only
-within one leg, so events of different legs come in any order within 50 ms. What ends a leg is not moved before what was said
-earlier: of a finished call nothing is taken in any more.
+Every event of every capture is repeated at several distances, one by one and all together, and left out once; every two
+neighbours that a PBX may swap (told within 50 ms of one another) are swapped, one pair at a time. Then hypothesis does much at
+once: a PBX promises an order only within one leg, so events of different legs come in any order within 50 ms. What ends a leg is
+not moved before what was said earlier: of a finished call nothing is taken in any more.
 """
 
 from __future__ import annotations
@@ -87,6 +87,21 @@ def test_told_twice(name: str) -> None:
             play([*heard[: place + later], event, *heard[place + later :]], again)
             assert table(again.calls) == table(plain.calls), f"{event} told again {later} later"
             assert len(again.events) == len(plain.events), f"{event} told again {later} later said something new"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_told_three_times(name: str) -> None:
+    heard = EVENTS[name]
+    plain = Replayed()
+    play(heard, plain)
+    for lag in (1, 2, 7, 30):
+        again = [*heard]
+        for place, event in reversed(list(enumerate(heard))):
+            for later in (2 * lag, lag):
+                again.insert(min(place + later, len(again)), event)
+        result = Replayed()
+        play(again, result)
+        assert table(result.calls) == table(plain.calls), f"again {lag} and {2 * lag} later"
 
 
 @pytest.mark.parametrize("name", LONG)
