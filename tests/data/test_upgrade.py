@@ -9,12 +9,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, func, select, text
 
 from config.tables import METADATA
 from config.upgrade import FOLDER as MIGRATIONS
-from config.upgrade import newest, upgrade
+from config.upgrade import NoDatabase, newest, upgrade
 from crm_core.entities.org import Unit
 from crm_core.kernel.db import Database
 from crm_core.numbers import NumberRules
@@ -100,7 +99,7 @@ async def test_a_database_of_a_newer_program_is_refused_and_left_alone(database:
     await upgrade(database)
     async with database.begin() as db:
         await db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(CommandError):
+    with pytest.raises(NoDatabase, match="newer than this program"):
         await upgrade(database)
     async with database.read() as db:
         assert (await db.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "9999"
