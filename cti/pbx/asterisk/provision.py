@@ -53,7 +53,7 @@ GUARD_FAMILY: Final = "lingxi-guard"
 SEAT_CONTEXT: Final = "lingxi-seats"
 CLICK_CONTEXT: Final = "lingxi-click"
 CALLER_ID_VARIABLE: Final = "LX_CALLER_ID"
-INCLUDES: Final = ("extensions.conf", "manager.conf", "pjsip.conf", "queues.conf", "sorcery.conf")
+INCLUDES: Final = ("cel.conf", "cel_custom.conf", "extensions.conf", "manager.conf", "pjsip.conf", "queues.conf", "sorcery.conf")
 STRATEGIES: Final = ("ringall", "leastrecent", "fewestcalls", "random", "rrmemory", "linear", "rrordered")
 
 
