@@ -212,7 +212,7 @@ def test_for_an_asterisk_that_is_there_already_only_the_parts_to_include_are_mad
     files = rendered(plan(own=None), TEMPLATES)
     assert set(files) == set(provision.INCLUDES)
     for text in files.values():
-        assert "[general]" not in text and "[global]" not in text and "type=transport" not in text
+        assert "[general]\n" not in text and "[mappings]\n" not in text and "[global]" not in text and "type=transport" not in text
 
 
 def test_what_the_rules_say_is_in_the_files() -> None:
