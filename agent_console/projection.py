@@ -42,7 +42,7 @@ from cti.services.seats import Seats
 
 POP_DEADLINE_S = 0.05
 QUEUES_S = 0.25
-DESKS_AT_ONCE, BREATH_S = 8, 0.015
+DESKS_AT_ONCE, BREATH_S = 8, 0.03
 TABLES = ("seat", "calls", "queues", "day")
 
 

@@ -73,7 +73,11 @@ def _mainland_plan() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]
     assert plan.fixed_line is not None
     assert plan.general_desc is not None
     fixed = f"(?=(?:10|2.|...)[2-8].{{6,7}}$)(?:{plan.fixed_line.national_number_pattern})"
-    return re.compile(str(plan.mobile.national_number_pattern)), re.compile(fixed), re.compile(str(plan.general_desc.national_number_pattern))
+    return (
+        re.compile(str(plan.mobile.national_number_pattern)),
+        re.compile(fixed),
+        re.compile(str(plan.general_desc.national_number_pattern)),
+    )
 
 
 def _mainland(bare: str, plus: bool, prefixes: tuple[str, ...] = ()) -> Number | None:

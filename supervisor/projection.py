@@ -191,19 +191,21 @@ class Floors:
         ]
         entries = [{"number": "", "name": "", **e} for e in entries]
         there = self._there.get((unit_id, name), Counter())
-        titles = dict(self._queues(unit_id))
         return {
-            "title": titles.get(name, name), "waiting": len(entries), "entries": entries,
+            "title": self._title(unit_id, name), "waiting": len(entries), "entries": entries,
             "longest_since": min((e["since"] for e in entries if e["since"] is not None), default=None),
             "ready": there["ready"], "busy": there["busy"], "paused": there["paused"],
             "figures": self._figures.get(unit_id, {}).get(name, {}),
         }  # fmt: skip
 
+    def _title(self, unit_id: int, queue: str) -> str:
+        return next((title for name, title in self._queues(unit_id) if name == queue), queue)
+
     def waiting(self, unit_id: int, queue: str) -> dict[str, Any]:
         """What an agent's desk says of a queue."""
         waits = self._waiting.get((unit_id, queue), {}).values()
         longest = min((e["since"] for e in waits if e["since"] is not None), default=None)
-        return {"title": dict(self._queues(unit_id)).get(queue, queue), "waiting": len(waits), "longest_since": longest}
+        return {"title": self._title(unit_id, queue), "waiting": len(waits), "longest_since": longest}
 
     def take_figures(
         self, unit_id: int, queues: dict[str, dict[str, Any]], agents: dict[int, dict[str, Any]], whole: dict[str, Any]

@@ -161,6 +161,66 @@ PAUSED: Final = _bytes(
 ADDED: Final = _bytes(_event("QueueMemberAdded", _MEMBER.format(status="1", paused="%(paused)s", reason=""), "agent"))
 """A member was added to a queue."""
 
+_RTCP: Final = """\
+To: 127.0.0.1:28601
+From: 127.0.0.1:24839
+{rtt}MES: 88.1
+SSRC: 0x07bf365f
+PT: 200(SR)
+ReportCount: 1
+SentNTP: 1795309420.260062
+SentRTP: 28832
+SentPackets: 215
+SentOctets: 34400
+Report0SourceSSRC: 0xca110000
+Report0FractionLost: 0
+Report0CumulativeLost: 0
+Report0HighestSequence: 250
+Report0SequenceNumberCycles: 0
+Report0IAJitter: 10
+Report0LSR: 0
+Report0DLSR: 0.0000
+"""
+
+
+def _step(application: str, data: str) -> str:
+    return _event("Newexten", _caller() + f"Extension: %(dialed)s\nApplication: {application}\nAppData: {data}\n", "dialplan")
+
+
+def _set(of: str, **values: str) -> str:
+    return "".join(_event("VarSet", f"{of}Variable: {name}\nValue: {value}\n", "dialplan") for name, value in values.items())
+
+
+def _rtcp(of: str) -> str:
+    sent, received = _RTCP.format(rtt=""), _RTCP.format(rtt="RTT: 0.0000\n")
+    return _event("RTCPSent", of + sent, "reporting") + _event("RTCPReceived", of + received, "reporting")
+
+
+STEPS: Final = _bytes(
+    *(_step(application, data) for application, data in (
+        ("NoOp", "from %(number)s"), ("Set", "CHANNEL(language)=zh"), ("Set", "LINGXI_QUEUE=%(queue)s"), ("GotoIf", "0?closed,1"),
+        ("Answer", ""), ("Playback", "silence/1"), ("MixMonitor", "%(call)s.raw"), ("Gosub", "queue,1(%(queue)s)"), ("Set", "QUEUE_PRIO=1"),
+        ("Queue", "%(queue)s,tT,,,300"))),
+    _set(_caller(), LINGXI_QUEUE="%(queue)s", MIXMONITOR_FILENAME="%(call)s.raw", QUEUE_PRIO="1", PLAYBACKSTATUS="SUCCESS", GOSUB_RETVAL="",
+         ARGC="1", ARG1="%(queue)s", LOCAL_X="", RTPAUDIOQOS="", SIPCALLID="0123456789abcdef", CHANNEL_LANGUAGE="zh", QUEUESTATUS=""),
+)  # fmt: skip
+"""What the dialplan says while it brings the caller into the queue: nothing for the product, whose account does not read it."""
+
+TAKEN: Final = _bytes(
+    _set(_seat("6", "Up"), DIALEDPEERNAME="PJSIP/%(seat)s-%(tail)s", BRIDGEPEER="PJSIP/carrier-%(tail)s", BRIDGEPVTCALLID="fedcba9876543210", MEMBERINTERFACE="PJSIP/%(seat)s"),
+    _set(_caller(), DIALEDPEERNUMBER="%(seat)s", BRIDGEPEER="PJSIP/%(seat)s-%(tail)s", QEHOLDTIME="3", QUEUEPOSITION="1"),
+)  # fmt: skip
+"""What it says when the agent has picked up."""
+
+SOUND: Final = _bytes(_rtcp(_caller()), _rtcp(_seat("6", "Up")))
+"""Reports on the sound of both legs, as they come every few seconds."""
+
+CLOSED: Final = _bytes(
+    _rtcp(_caller()), _set(_caller(), RTPAUDIOQOS="ssrc=1;themssrc=2;lp=0;rxjitter=0.001;txcount=750;rxcount=748;rtt=0.01", RTPAUDIOQOSRTT="minrtt=0.0;maxrtt=0.01",
+         RTPAUDIOQOSLOSS="minrxlost=0;maxrxlost=0", BRIDGEPEER=""),
+)  # fmt: skip
+"""What it says when it is over."""
+
 EVENTS_A_CALL: Final = sum(part.count(b"Event: ") for part in (ARRIVES, OFFERED, RINGS, ANSWERED, ENDED))
 
 

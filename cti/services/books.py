@@ -23,7 +23,7 @@ Write = Callable[["Page"], None]
 After = Callable[[], None]
 Together = Callable[[Connection, list[Any]], None]
 BATCH = 500
-GATHER_S = 0.05
+GATHER_S, BUSY_GATHER_S, BUSY = 0.05, 0.25, 40
 
 
 class Page:
@@ -128,7 +128,10 @@ class Books:
         while True:
             await self._wake.wait()
             if len(self._line) < BATCH and not careful:
-                await asyncio.sleep(GATHER_S)  # a moment later there is more to write, at hardly more cost
+                # A moment later there is more to write, at hardly more cost.
+                await asyncio.sleep(GATHER_S)
+                if len(self._line) > BUSY:
+                    await asyncio.sleep(BUSY_GATHER_S - GATHER_S)
             batch = [self._line[i] for i in range(min(len(self._line), 1 if careful else BATCH))]
             try:
                 possible = await self._commit(batch)
