@@ -106,7 +106,7 @@ def test_everything_told_three_times(name: str) -> None:
 
 @pytest.mark.parametrize("name", LONG)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_legs_told_in_any_order(name: str, data: st.DataObject) -> None:
     heard = EVENTS[name]
     delays = data.draw(st.lists(st.integers(0, 49), min_size=len(heard), max_size=len(heard)))
@@ -115,7 +115,7 @@ def test_legs_told_in_any_order(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", LONG)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_much_at_once(name: str, data: st.DataObject) -> None:
     heard = list(EVENTS[name])
     for _ in range(data.draw(st.integers(0, 6))):
@@ -134,13 +134,30 @@ def nothing_left(board: CallBoard) -> bool:
     return not any(memory) and not board.calls() and not board.waiting() and not board.busy_extensions()
 
 
+def looked_at(board: CallBoard) -> CallBoard:
+    """The board after a look at the PBX, where every leg is gone by now."""
+    at = (board.heard_at or 0.0) + 1
+    board.reconcile(Snapshot(at=at, epoch="", legs=(), waits=(), members=(), phones=()))
+    board.tick(at + 2)
+    return board
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_event_lost_leaves_nothing_hanging(name: str) -> None:
-    """A look at the PBX, where every leg is gone by now, ends what the lost event left open."""
     heard = EVENTS[name]
     for place in range(len(heard)):
         board = play([*heard[:place], *heard[place + 1 :]], Replayed())
-        at = (board.heard_at or 0.0) + 1
-        board.reconcile(Snapshot(at=at, epoch="", legs=(), waits=(), members=(), phones=()))
-        board.tick(at + 2)
-        assert nothing_left(board), f"without {heard[place]}"
+        assert nothing_left(looked_at(board)), f"without {heard[place]}"
+
+
+@pytest.mark.parametrize("name", LONG)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_lost_late_and_told_again_leaves_nothing_hanging(name: str, data: st.DataObject) -> None:
+    heard = EVENTS[name]
+    count = len(heard)
+    told_so_often = data.draw(st.lists(st.sampled_from((1, 1, 1, 0, 2)), min_size=count, max_size=count))
+    delays = data.draw(st.lists(st.integers(0, 200), min_size=count, max_size=count))
+    often = dict(zip(map(id, heard), told_so_often, strict=True))
+    board = play([event for event in late(heard, delays) for _ in range(often[id(event)])], Replayed())
+    assert nothing_left(looked_at(board))
