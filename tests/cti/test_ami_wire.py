@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cti.pbx.asterisk.ami_wire import EVENT, RESPONSE, Parser, link_block
+from cti.pbx.asterisk.ami_wire import EVENT, RESPONSE, Headers, Parser, link_block
 from cti.pbx.asterisk.translate import Translator
 from tests.cti.test_captures import CAPTURES
 
@@ -48,24 +48,24 @@ def test_garbage_does_not_stop_the_stream(noise: bytes) -> None:
     assert [m.name for m in parser.feed(b"Event: Hangup\r\nCause: 16\r\n\r\n")] == ["Hangup"]
 
 
-def test_garbage_is_told_with_its_line() -> None:
+def test_garbage_is_told_with_its_place() -> None:
     told: list[tuple[int, bytes]] = []
-    parser = Parser(on_garbage=lambda line, what: told.append((line, what)))
+    parser = Parser(on_garbage=lambda at, what: told.append((at, what)))
     found = parser.feed(b"Event: A\r\nX: 1\r\n\r\nnoise\r\nmore\r\nEvent: B\r\n\r\n\r\n\r\nEvent: C\r\n\r\n")
     assert [m.name for m in found] == ["A", "B", "C"]
-    assert told == [(4, b"noise"), (5, b"more")]
+    assert told == [(18, b"noise"), (25, b"more")]
 
 
 def test_a_message_without_end_takes_no_memory() -> None:
     told: list[int] = []
-    parser = Parser(on_garbage=lambda line, _what: told.append(line), max_block=100_000)
+    parser = Parser(on_garbage=lambda at, _what: told.append(at), max_block=100_000)
     tracemalloc.start()
     for _ in range(200):
         parser.feed(b"x" * 60_000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
-    assert told == [1]
+    assert told == [0]
     assert [m.name for m in parser.feed(b"\r\n\r\nEvent: B\r\n\r\n")] == ["B"]
 
 
@@ -86,3 +86,16 @@ def test_every_capture_is_read_the_same_in_one_piece_and_in_crumbs() -> None:
 def test_our_own_block_reads_like_an_event() -> None:
     (block,) = Parser().feed(link_block(up=False, at=12.5, why="two\r\n\r\nlines"))
     assert (block.get("State"), block.get("Why"), block.get("Timestamp")) == ("down", "two lines", "12.500000")
+
+
+HEADER_NAMES = ["Event", "Timestamp", "Channel", "CallerIDName", "Exten", "Uniqueid", "Linkedid", "Cause", "Absent", "."]
+
+
+@given(st.lists(st.sampled_from(HEADER_NAMES), min_size=1, max_size=6, unique=True), st.data())
+def test_headers_read_together_are_those_read_one_by_one(names: list[str], data: st.DataObject) -> None:
+    """In whatever order they are asked for and sent, and some not at all."""
+    sent = data.draw(st.lists(st.sampled_from(HEADER_NAMES[1:-2]), unique=True))
+    values = st.one_of(st.just(b""), st.binary(max_size=8).map(lambda value: value.replace(b"\n", b"")), st.just("王: 小".encode()))
+    raw = b"Event: Hangup" + b"".join(b"\r\n" + name.encode() + b": " + data.draw(values) for name in sent) + b"\r\n\r\n"
+    for message in Parser().feed(raw):
+        assert list(message.take(Headers(" ".join(names)))) == [message.get(name) for name in names]

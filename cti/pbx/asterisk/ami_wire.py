@@ -7,7 +7,8 @@ Format: lines `Key: value` ended by CR LF, a message ended by an empty line; one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -35,6 +36,18 @@ class _Patterns(dict[str, tuple[bytes, int]]):
 _PATTERN: Final = _Patterns()
 
 
+class Headers:
+    """Headers that are read together, named in the order in which the PBX sends them: so one look through a message finds them all."""
+
+    __slots__ = ("match", "names")
+
+    def __init__(self, names: str) -> None:
+        self.names: Sequence[str] = names.split()
+        # Behind the first line, whole lines are passed over until one begins with the name, and so on from there.
+        lines = (rf"\r\n(?:[^\n]*+\n)*?{re.escape(name)}: ([^\r]*+)" for name in self.names)
+        self.match = re.compile(r"[^\r]*+" + "".join(lines) + r"(?:\r\n|\Z)").match
+
+
 class Message(Struct, gc=False):
     """One message. `kind` is "event" or "response" by its first line alone: some events carry a Response header too.
 
@@ -46,6 +59,11 @@ class Message(Struct, gc=False):
     name: str
     raw: bytes
     place: int = 0
+
+    def take(self, headers: Headers) -> Sequence[str]:
+        """The values of these headers, each of which the PBX sends once; "" for one that isn't there."""
+        found = headers.match(self.raw.decode("utf-8", "replace"))
+        return [self.get(name) for name in headers.names] if found is None else found.groups()
 
     def get(self, key: str, default: str = "") -> str:
         """The first value of a header."""
@@ -117,8 +135,8 @@ class Parser:
     """Takes bytes as they come and gives back whole messages, in order.
 
     `wanted` names the events worth having: the others are dropped by their first line; None keeps all. Responses are always
-    kept. What can't be understood is skipped and told to `on_garbage(line number, bytes)`, never raised. No more than
-    `max_block` bytes of one unfinished message are kept.
+    kept. What can't be understood is skipped and told to `on_garbage(how many bytes came before it, bytes)`, never raised. No more
+    than `max_block` bytes of one unfinished message are kept.
     """
 
     def __init__(
@@ -128,10 +146,11 @@ class Parser:
         max_block: int = 262_144,
     ) -> None:
         self.banner = ""
-        self.line = 1  # number of the line that comes next
-        self._names = None if wanted is None else {name.encode(): name for name in wanted}
-        self._on_garbage = on_garbage or (lambda _line, _what: None)
+        self._names = {} if wanted is None else {_EVENT + name.encode(): name for name in wanted}
+        self._all = wanted is None
+        self._on_garbage = on_garbage or (lambda _at, _what: None)
         self._max_block = max_block
+        self._at = 0  # how many bytes came before the tail
         self._tail = b""
         self._skipping = False
 
@@ -145,51 +164,52 @@ class Parser:
         data = self._tail + data
         blocks = data.split(END)
         self._tail = blocks.pop()
-        line, self.line = self.line, self.line + data.count(b"\n") - self._tail.count(b"\n")
+        at, self._at = self._at, self._at + len(data) - len(self._tail)
         if self._skipping and blocks:
             self._skipping = False
-            line += blocks.pop(0).count(b"\n") + 2
-        names = self._names
+            at += len(blocks.pop(0)) + len(END)
+        name_of = self._names.get
         found: list[Message] = []
         for place, block in enumerate(blocks):
-            if names is not None and block[:7] == _EVENT:
-                name = names.get(block[7 : block.find(b"\r\n", 7)])
-                if name is not None:
-                    found.append(Message(EVENT, name, block))
-            elif (message := self._read(block, line, blocks, place)) is not None:
-                found.append(message)
+            end = block.find(b"\r\n")
+            name = name_of(block[:end])
+            if name is not None:
+                found.append(Message(EVENT, name, block))
+            elif self._all or end < 0 or block[:7] != _EVENT:
+                before = sum(map(len, blocks[:place])) + place * len(END)
+                if (message := self._read(block, at + before)) is not None:
+                    found.append(message)
         if len(self._tail) > self._max_block:
             self._drop_endless()
         return found
 
     def _drop_endless(self) -> None:
         if not self._skipping:
-            self._on_garbage(self.line, self._tail[:80])
+            self._on_garbage(self._at, self._tail[:80])
         self._skipping = True
-        self.line += self._tail[:-3].count(b"\n")
+        self._at += len(self._tail) - 3
         self._tail = self._tail[-3:]
 
-    def _read(self, block: bytes, line: int, blocks: list[bytes], place: int) -> Message | None:
-        """A message that isn't simply a wanted or unwanted event. `line` is where `blocks` begin, `place` where this one is."""
+    def _read(self, block: bytes, at: int) -> Message | None:
+        """A message that isn't simply a wanted or unwanted event; `at` bytes came before it."""
         if block.startswith(_EVENT):
             name = _label(block, len(_EVENT))
-            return Message(EVENT, name, block) if self._names is None or name in self._names.values() else None
+            return Message(EVENT, name, block) if self._all or name in self._names.values() else None
         if block.startswith(_RESPONSE):
             return Message(RESPONSE, _label(block, len(_RESPONSE)), block)
-        line += sum(before.count(b"\n") + 2 for before in blocks[:place])
-        return self._recover(block, line)
+        return self._recover(block, at)
 
-    def _recover(self, block: bytes, line: int) -> Message | None:
+    def _recover(self, block: bytes, at: int) -> Message | None:
         """Find a message behind lines that belong to none: the banner, an extra empty line, noise."""
         rest = block
         while rest and not rest.startswith((_EVENT, _RESPONSE)):
-            bad, _, rest = rest.partition(b"\r\n")
+            bad, ending, rest = rest.partition(b"\r\n")
             if bad.startswith(_BANNER):
                 self.banner = bad.decode("utf-8", "replace")
             elif bad:
-                self._on_garbage(line, bad)
-            line += 1
-        return self._read(rest, line, [], 0) if rest else None
+                self._on_garbage(at, bad)
+            at += len(bad) + len(ending)
+        return self._read(rest, at) if rest else None
 
 
 def _label(block: bytes, start: int) -> str:

@@ -174,8 +174,8 @@ class AsteriskDriver:
         after = place(name, int(offset) - self._parser.pending) if name else ""
         return Batch(events=events, position=after, rebuilt=rebuilt)
 
-    def _garbage(self, line: int, what: bytes) -> None:
-        log.warning("the PBX sent what is no message", line=line, bytes=len(what))
+    def _garbage(self, at: int, what: bytes) -> None:
+        log.warning("the PBX sent what is no message", after_bytes=at, bytes=len(what))
 
     # ------------------------------------------------------------------------------------------------------- the present
 
