@@ -34,6 +34,7 @@ from config.settings import Settings
 from config.tidy import tidy
 from config.upgrade import upgrade
 from crm_core.customers import Customers
+from crm_core.initials import open_initials
 from crm_core.kernel.access import Principal, Scope, reach
 from crm_core.kernel.clock import Clock, SystemClock
 from crm_core.kernel.db import Database
@@ -132,6 +133,7 @@ class Program:
         self.books = Books(self.database)
         self.lookup = open_lookup(self.database)
         self.places = await open_places(self.settings.home.folder / "cache")
+        await open_initials(self.settings.home.folder / "cache")
         self._make_telephony()
         self._make_screens()
         await self._make_lines()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pypinyin import Style, lazy_pinyin
 from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_core.entities.org import Audit, User
 from crm_core.entities.people import Contact, ContactPoint, Customer
+from crm_core.initials import initials_of
 from crm_core.kernel.access import Principal, Scope, Thing, may, reach
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
@@ -55,11 +55,6 @@ class ListPage:
     count: int
     more: bool
     page: int
-
-
-def initials_of(name: str) -> str:
-    """The pinyin initials of a name in lower case: 浙江宏远 → zjhy."""
-    return "".join(part[0] for part in lazy_pinyin(name, style=Style.FIRST_LETTER) if part).lower()[:60]
 
 
 def show_number(principal: Principal, written: str) -> str:

@@ -17,7 +17,7 @@ import structlog
 from config.accounts import make_unit
 from config.demo.customers import FAMILY, GIVEN, LEVELS, MOBILES, TITLES, TOWNS, TRADES, WORDS
 from config.upgrade import newest, upgrade
-from crm_core.customers import initials_of
+from crm_core.initials import initials_of
 from crm_core.kernel.clock import SystemClock
 from crm_core.kernel.db import Database
 from crm_core.kernel.ids import IdMaker, id_at

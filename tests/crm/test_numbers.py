@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.demo.customers import mobile
-from crm_core.customers import initials_of, show_name
+from crm_core.customers import show_name
+from crm_core.initials import initials_of
 from crm_core.kernel.access import Principal, Scope
 from crm_core.numbers import NumberRules, kind_of, mask, read
 
