@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, select, tuple_
@@ -12,6 +13,7 @@ from crm_core.days import day_of
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Base
+from crm_core.kernel.ids import id_at
 from crm_core.numbers import NumberRules, read
 from cti.events import CallBooked, CallEnded, CallFact, Direction, EntryFact, EntryOutcome
 from cti.links import Link, Links, write_links
@@ -22,6 +24,7 @@ from cti.services.seats import Seats
 from cti.storage import Call, CallLeg, CallLink, Offer, QueueEntry, Segment, Transfer
 
 log = structlog.get_logger(__name__)
+LEGS_OF_S: Final = 7200.0
 
 
 class CallBooks:
@@ -62,31 +65,51 @@ class CallBooks:
             unit_id=fact.unit_id, pbx_id=fact.pbx_id, at=fact.ended_at, call_id=fact.call_id, fact=fact, day=day, user_ids=users
         )
 
+        # A start reads the journal on from where the oldest open call began, and with it the ends of others that are booked already.
+        legs = tuple(leg.pbx_leg_id for leg in fact.legs) if self._seats.replaying(fact.pbx_id) else ()
+        booking = Booking(key=(fact.pbx_id, fact.epoch, fact.pbx_call_id), tables=tables, legs=legs, at=at)
+
         def write(page: Page) -> None:
-            page.together(_book, ((fact.pbx_id, fact.epoch, fact.pbx_call_id), tables))
+            page.together(_book, booking)
             if customer_id is not None:
                 page.together(write_links, link)
 
         self._books.put(write, lambda: self._bus.publish(topic(booked), booked))
 
 
-Booking = tuple[tuple[int, str, str], list[tuple[type[Base], list[dict[str, Any]]]]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """A call to be written. None of `legs` may stand in another call: then this is but a part of that one, told again."""
+
+    key: tuple[int, str, str]
+    tables: list[tuple[type[Base], list[dict[str, Any]]]]
+    legs: tuple[str, ...]
+    at: float
 
 
 def _book(db: Connection, calls: list[Booking]) -> None:
     """Write calls with all their rows, those left out that stand there already: a call told again is told for nothing."""
-    new = dict(reversed(calls))
+    new = {booking.key: booking for booking in reversed(calls)}
     key = tuple_(Call.pbx_id, Call.epoch, Call.pbx_call_id)
     names = list(new)
     for first in range(0, len(names), 200):
         for row in db.execute(select(Call.pbx_id, Call.epoch, Call.pbx_call_id).where(key.in_(names[first : first + 200]))):
             new.pop((row.pbx_id, row.epoch, row.pbx_call_id))
     gathered: dict[type[Base], list[dict[str, Any]]] = {}
-    for tables in new.values():
-        for table, rows in tables:
+    for booking in new.values():
+        if booking.legs and _in_another(db, booking):
+            continue
+        for table, rows in booking.tables:
             gathered.setdefault(table, []).extend(rows)
     for table, rows in gathered.items():
         insert_rows(db, table, rows)
+
+
+def _in_another(db: Connection, booking: Booking) -> bool:
+    pbx_id, epoch, _ = booking.key
+    lately = CallLeg.id >= id_at(booking.at - LEGS_OF_S)  # identifiers follow time, so that old legs need not be looked through
+    same = (lately, CallLeg.pbx_leg_id.in_(booking.legs), Call.pbx_id == pbx_id, Call.epoch == epoch)
+    return db.execute(select(CallLeg.id).join(Call, Call.id == CallLeg.call_id).where(*same).limit(1)).first() is not None
 
 
 class Rows:

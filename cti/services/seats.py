@@ -328,7 +328,7 @@ class Seats:
             s = self.at(event.pbx_id, event.extension)
             if s is not None:
                 self._set_facts(s, Facts(registered=registered, phase=s.facts.phase), event)
-        elif isinstance(event, DomainEvent) and self._replaying(event.pbx_id):
+        elif isinstance(event, DomainEvent) and self.replaying(event.pbx_id):
             return  # old news read back from the journal: `agree` takes up what came of it
         elif isinstance(event, CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall):
             if isinstance(event, CallOffered | CallAnswered):
@@ -361,7 +361,8 @@ class Seats:
         ours = now if at is None else at - self._ahead.get(pbx_id, 0.0)
         return ours if abs(ours - now) <= CLOCK_WRONG_S else now
 
-    def _replaying(self, pbx_id: int) -> bool:
+    def replaying(self, pbx_id: int) -> bool:
+        """What is told of this PBX just now is read back from its journal."""
         line = self.lines.get(pbx_id)
         return line is not None and line.replaying
 

@@ -203,3 +203,17 @@ async def test_a_call_told_late_belongs_to_who_sat_there_then(here: House, make:
     here.say(CallEnded, call_id=900, fact=make.fact())
     assert (await here.rows(select(Segment.user_id).where(Segment.call_id == 900)))[0]["user_id"] == wang.user_id
     assert (await here.rows(select(Call.user_id).where(Call.id == 900)))[0]["user_id"] == wang.user_id
+
+
+async def test_a_part_of_a_booked_call_read_back_from_the_journal_is_no_call(here: House, make: Maker) -> None:
+    """Its beginning lies before the place from which a start reads on, so that its second seat looks like a call of its own."""
+    made = make.fact()
+    whole = replace(made, legs=tuple(replace(leg, leg_id=here.new_id()) for leg in made.legs))
+    here.say(CallEnded, call_id=900, fact=whole)
+    await here.books.settled()
+    again = replace(whole.legs[-1], leg_id=here.new_id())
+    part = replace(make.fact(950), pbx_call_id=again.pbx_leg_id, legs=(again,))
+    here.line.replaying = True
+    here.say(CallEnded, call_id=950, fact=part)
+    here.say(CallEnded, call_id=970, fact=make.fact(970, pbx_call_id="another", legs=()))
+    assert [row["id"] for row in await here.rows(select(Call.id).order_by(Call.id))][-2:] == [900, 970]
