@@ -124,6 +124,24 @@ async def closed(stage: Stage) -> None:
     await caller.down()
 
 
+@scene("21e-own-queue-full")
+async def own_queue_full(stage: Stage) -> None:
+    stage.remark("the second caller comes by the product's own way to a queue that holds one")
+    first = await stage.caller("8005")
+    await stage.heard("QueueCallerJoin", Queue="narrow")
+    second = await stage.caller("8005", who="13900000002")
+    await second.down()
+    await asyncio.sleep(0.5)
+    first.hang_up()
+
+
+@scene("21f-own-queue-nobody")
+async def own_queue_nobody(stage: Stage) -> None:
+    stage.remark("the caller comes by the product's own way to a queue that lets nobody in while nobody works in it")
+    caller = await stage.caller("8006")
+    await caller.down()
+
+
 # ------------------------------------------------------------------------------------------------------ blind transfers
 
 

@@ -30,8 +30,9 @@ QUEUES: Final = (
     QueuePlan(name="all", title="齐振", strategy="ringall", ring_s=2, max_wait_s=4, record=False),
     QueuePlan(name="short", title="短等", ring_s=2, max_wait_s=2, record=False),
     QueuePlan(name="narrow", title="一人", max_waiting=1, record=False),
+    QueuePlan(name="deserted", title="无人", record=False),
 )
-NUMBERS: Final = {"8001": "support", "8002": "sales", "8003": "all", "8004": "short"}
+NUMBERS: Final = {"8001": "support", "8002": "sales", "8003": "all", "8004": "short", "8005": "narrow", "8006": "deserted"}
 MODULES: Final = ("res_adsi", "res_parking", "app_directed_pickup", "app_voicemail")
 
 EXTENSIONS: Final = """
@@ -108,6 +109,9 @@ retry=1
 joinempty=unavailable,paused
 leavewhenempty=unavailable,paused
 
+[deserted](+)
+joinempty=unavailable,paused
+
 [leavable]
 strategy=linear
 timeout=15
@@ -143,6 +147,13 @@ class SceneProcess(AsteriskProcess):
         return changed
 
 
+def as_usual(text: bytes, home: Path) -> bytes:
+    """The text with the folders of this machine told as those of an Asterisk installed as usual."""
+    for folder, usual in (("spool", "/var/spool/asterisk"), ("data", "/usr/share/asterisk"), ("", "/var/lib/asterisk")):
+        text = text.replace(str(home / folder).encode(), usual.encode())
+    return text
+
+
 class Tape(Ami):
     """A manager connection that keeps every byte it hears, with what it sends and what the scene remarks in between."""
 
@@ -169,11 +180,8 @@ class Tape(Ami):
         self._kept.append(f"# {text}\r\n".encode())
 
     def text(self, home: Path) -> bytes:
-        """Everything kept so far; the folders of this machine are told as those of an Asterisk installed as usual."""
-        whole = b"".join(self._kept)
-        for folder, usual in (("spool", "/var/spool/asterisk"), ("data", "/usr/share/asterisk"), ("", "/var/lib/asterisk")):
-            whole = whole.replace(str(home / folder).encode(), usual.encode())
-        return whole
+        """Everything kept so far, with neutral folders."""
+        return as_usual(b"".join(self._kept), home)
 
     async def _read(self) -> None:
         raw: list[bytes] = []
@@ -214,6 +222,12 @@ class Stage:
             for phone in self._phones:
                 phone.close()
             await self.process.stop()
+
+    def book(self, name: Path) -> bytes:
+        """The whole rows of one of the PBX's books, which began with the scene; nothing where nothing was written."""
+        path = self.process.books / name
+        text = path.read_bytes() if path.exists() else b""
+        return as_usual(text[: text.rfind(b"\n") + 1], self.process.home)
 
     # ---------------------------------------------------------------------------------------------------- the people
 

@@ -26,9 +26,13 @@ def test_every_scene_has_a_capture() -> None:
 
 
 @pytest.mark.pbx
-@pytest.mark.parametrize("name", ["22c-blind-transfer-outside", "26b-pick-up-in-queue", "28c-internal-busy"])
+@pytest.mark.parametrize(
+    "name",
+    ["21e-own-queue-full", "21f-own-queue-nobody", "22c-blind-transfer-outside", "26b-pick-up-in-queue", "28c-internal-busy"],
+)
 async def test_a_scene_played_anew(name: str) -> None:
     told = await record(name, peers_or_skip())
-    result = replay(told.splitlines(keepends=True))
+    result = replay(told.said.splitlines(keepends=True))
     assert timeless(table(result.calls, result.still_open)) == timeless(expected(name))
-    assert b"/tmp/" not in told and b"Secret: ***" in told
+    assert b"/tmp/" not in told.said + told.events + told.queues and b"Secret: ***" in told.said
+    assert told.events.count(b'"LINKEDID_END"') >= len(result.calls)
