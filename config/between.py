@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cti.events
 import recordings.events
@@ -12,12 +13,12 @@ from crm_core.kernel.bus import Bus, MemoryBus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.feeds import Feeds
 from crm_core.kernel.presence import MemoryPresence, Presence
-from crm_core.kernel.redis_bus import RedisBus
-from crm_core.kernel.redis_feed import FeedMirror
-from crm_core.kernel.redis_link import Client, connect
-from crm_core.kernel.redis_presence import RedisPresence
 from crm_core.kernel.wire import Wire
 from cti.events import DomainEvent
+
+if TYPE_CHECKING:  # whoever does without Redis does without its client's memory too
+    from crm_core.kernel.redis_feed import FeedMirror
+    from crm_core.kernel.redis_link import Client
 
 Work = Coroutine[object, object, None]
 
@@ -54,6 +55,11 @@ def join(settings: BusSettings, clock: Clock, feeds: Feeds) -> Between:
     """The shared parts, as the settings want them."""
     if settings.url == "memory":
         return Between(MemoryBus(), MemoryPresence(clock), feeds)
+    from crm_core.kernel.redis_bus import RedisBus
+    from crm_core.kernel.redis_feed import FeedMirror
+    from crm_core.kernel.redis_link import connect
+    from crm_core.kernel.redis_presence import RedisPresence
+
     redis = connect(settings.url)
     mirror = FeedMirror(redis, feeds)
     return Between(RedisBus(redis, Wire(event_types()), clock), RedisPresence(redis, clock), feeds, redis, [mirror])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from crm_core.kernel.db import Database
 from crm_core.kernel.sentence import Trouble
+
+if TYPE_CHECKING:  # Alembic is loaded only where there is something to do: it takes 8 MB
+    from alembic.config import Config
 
 FOLDER = Path(__file__).parent / "migrations"
 _LAST_WORD_S = 0.1  # the thread of a SQLite connection that failed still speaks to the loop once
@@ -25,36 +24,46 @@ class NoDatabase(Trouble):
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["connection"] = connection
     return config
 
 
-def newest() -> str | None:
-    """The newest revision this version of the program knows."""
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    return ScriptDirectory.from_config(config).get_current_head()
+def newest() -> str:
+    """The newest revision this version of the program knows: migrations form one line, and their files' names sort by it."""
+    return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*_*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision of a database, None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()
 
 
 async def upgrade(database: Database) -> bool:
     """Upgrade to the newest revision; True if anything had to be done. Raises NoDatabase, also for one newer than the program."""
 
     def run(connection: Connection) -> bool:
-        now = MigrationContext.configure(connection).get_current_revision()
-        if now == newest():
+        if _revision(connection) == newest():
             return False
-        command.upgrade(_config(connection), "head")
+        from alembic import command
+        from alembic.util import CommandError
+
+        try:
+            command.upgrade(_config(connection), "head")
+        except CommandError as failure:
+            raise NoDatabase(
+                "The database is newer than this program ({why}): run the version that it was last used with.", why=failure
+            ) from failure
         return True
 
     try:
         async with database.begin() as connection:
             return await connection.run_sync(run)
-    except CommandError as failure:
-        raise NoDatabase(
-            "The database is newer than this program ({why}): run the version that it was last used with.", why=failure
-        ) from failure
     except (OSError, DBAPIError) as failure:
         await asyncio.sleep(_LAST_WORD_S)
         why = str(failure.orig if isinstance(failure, DBAPIError) else failure).strip().splitlines()[:1]
@@ -66,6 +75,8 @@ async def upgrade(database: Database) -> bool:
 
 async def make_migration(database: Database, message: str) -> None:
     """Write the migration from the database's schema to the declared one."""
+
+    from alembic import command
 
     def run(connection: Connection) -> None:
         command.revision(_config(connection), message=message, autogenerate=True)

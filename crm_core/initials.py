@@ -88,7 +88,7 @@ def initials_of(name: str) -> str:
 
 async def open_initials(folder: Path) -> None:
     """Spell by the packed table from now on; it is packed first where that has not been done."""
-    global _spell  # noqa: PLW0603 - one table for the process
+    global _spell
     path = folder / f"initials-{version('pypinyin')}.bin"
     if not path.is_file():
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "crm_core.initials", str(path))

@@ -12,13 +12,15 @@ import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import asyncpg
 import structlog
 
 from crm_core.kernel.db import Database
 from crm_core.matches import Match
+
+if TYPE_CHECKING:
+    import asyncpg
 
 log = structlog.get_logger(__name__)
 COLUMNS = "p.customer_id, p.contact_id, c.name, c.kind, c.level, c.owner_id, c.team_id, c.unit_id, coalesce(k.name, ''), coalesce(k.title, ''), p.id"
@@ -104,6 +106,8 @@ class PostgresLookup:
         self._opening = asyncio.Lock()
 
     async def find(self, unit_id: int, key: str) -> Sequence[Match]:
+        import asyncpg
+
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(self._url, min_size=1, max_size=4, command_timeout=5, reset=_leave_as_it_is)
