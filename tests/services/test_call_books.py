@@ -216,4 +216,5 @@ async def test_a_part_of_a_booked_call_read_back_from_the_journal_is_no_call(her
     here.line.replaying = True
     here.say(CallEnded, call_id=950, fact=part)
     here.say(CallEnded, call_id=970, fact=make.fact(970, pbx_call_id="another", legs=()))
-    assert [row["id"] for row in await here.rows(select(Call.id).order_by(Call.id))][-2:] == [900, 970]
+    booked = await here.rows(select(Call.id).where(Call.id.in_((900, 950, 970))).order_by(Call.id))
+    assert [row["id"] for row in booked] == [900, 970]
