@@ -37,14 +37,20 @@ _PATTERN: Final = _Patterns()
 
 
 class Headers:
-    """Headers that are read together, named in the order in which the PBX sends them: so one look through a message finds them all."""
+    """Headers that are read together, named in the order in which the PBX sends them: so one look through a message finds them all.
+
+    A name that ends in a question mark may well be missing.
+    """
 
     __slots__ = ("match", "names")
 
     def __init__(self, names: str) -> None:
-        self.names: Sequence[str] = names.split()
+        self.names: Sequence[str] = names.replace("?", "").split()
         # Behind the first line, whole lines are passed over until one begins with the name, and so on from there.
-        lines = (rf"\r\n(?:[^\n]*+\n)*?{re.escape(name)}: ([^\r]*+)" for name in self.names)
+        lines = (
+            rf"(?:\r\n(?:[^\n]*+\n)*?{re.escape(name.rstrip('?'))}: ([^\r]*+)){'?' if name.endswith('?') else ''}"
+            for name in names.split()
+        )
         self.match = re.compile(r"[^\r]*+" + "".join(lines) + r"(?:\r\n|\Z)").match
 
 
@@ -52,41 +58,23 @@ class Message(Struct, gc=False):
     """One message. `kind` is "event" or "response" by its first line alone: some events carry a Response header too.
 
     `name` is the event's name or the response's word (Success, Error, Goodbye). Keys are as Asterisk spells them. Bytes that are
-    no UTF-8 become U+FFFD. `place` is where `then` looks next.
+    no UTF-8 become U+FFFD.
     """
 
     kind: str
     name: str
     raw: bytes
-    place: int = 0
 
     def take(self, headers: Headers) -> Sequence[str]:
         """The values of these headers, each of which the PBX sends once; "" for one that isn't there."""
         found = headers.match(self.raw.decode("utf-8", "replace"))
-        return [self.get(name) for name in headers.names] if found is None else found.groups()
+        return [self.get(name) for name in headers.names] if found is None else found.groups("")
 
     def get(self, key: str, default: str = "") -> str:
         """The first value of a header."""
         pattern, size = _PATTERN[key]
         start = self.raw.find(pattern)
         return default if start < 0 else self._value(start + size)
-
-    def then(self, key: str) -> str:
-        """Like `get`, and quicker where headers are asked for in the order in which the PBX sends them."""
-        pattern, size = _PATTERN[key]
-        raw = self.raw
-        start = raw.find(pattern, self.place)
-        if start < 0:
-            return self.get(key)
-        start += size
-        end = raw.find(b"\r\n", start)
-        if end < 0:
-            return self._value(start)
-        self.place = end
-        try:
-            return raw[start:end].decode()
-        except UnicodeDecodeError:
-            return raw[start:end].decode("utf-8", "replace")
 
     def number(self, key: str) -> float | None:
         """The first value of a header as a number, None if it is none."""
@@ -95,7 +83,6 @@ class Message(Struct, gc=False):
         if start < 0:
             return None
         end = self.raw.find(b"\r\n", start + size)
-        self.place = max(end, 0)
         try:
             return float(self.raw[start + size : end] if end >= 0 else self.raw[start + size :])
         except ValueError:

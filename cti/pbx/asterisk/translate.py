@@ -7,10 +7,10 @@ Sources: the AMI event pages of Asterisk 18 to 22; older headers lack TechCause.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from cti.pbx.asterisk.ami_wire import EVENT, LINK, Message
+from cti.pbx.asterisk.ami_wire import EVENT, LINK, Headers, Message
 from cti.pbx.asterisk.channel_names import (
     ExtensionOf,
     dialed_number,
@@ -73,18 +73,44 @@ _SNAPSHOT_WORDS = """
 """
 _SNAPSHOT: Final = frozenset(_SNAPSHOT_WORDS.split())
 
-# The headers that are read below, as Asterisk spells them.
-_HEADER_WORDS: Final = """
-    BridgeTechnology BridgeUniqueid CallerIDName CallerIDNum Cause Channel ChannelState DestChannel
-    DestType DestUniqueid DialString Epoch Event Exten Extension File
-    Interface Linkedid LocalOneUniqueid LocalTwoUniqueid OrigTransfererUniqueid Paused PausedReason Peer
-    PeerStatus Ping Position Queue Reason Response Result SpyeeUniqueid
-    SpyerUniqueid State TechCause Timestamp TransferTargetUniqueid TransfereeUniqueid TransfererUniqueid Uniqueid
-    UserEvent Why
-"""
-HEADERS: Final = frozenset(_HEADER_WORDS.split())
-
 Said = PbxEvent | tuple[PbxEvent, ...] | None
+Say = Callable[..., Said]
+
+
+def _with(names: str) -> Headers:
+    return Headers(f"Timestamp {names}")
+
+
+# The headers that are read of the events that come often, in the order in which Asterisk sends them. Of the others the message is asked.
+_READ: Final = {
+    "Newchannel": "Channel ChannelState CallerIDNum CallerIDName Exten Uniqueid Linkedid",
+    "Newstate": "ChannelState Uniqueid Linkedid",
+    "NewCallerid": "Channel CallerIDNum CallerIDName Uniqueid",
+    "DialBegin": "Uniqueid DestChannel DestUniqueid DialString",
+    "LocalBridge": "LocalOneUniqueid LocalTwoUniqueid",
+    "BridgeEnter": "BridgeUniqueid BridgeTechnology Uniqueid Linkedid",
+    "BridgeLeave": "BridgeUniqueid Uniqueid",
+    "Hold": "Uniqueid",
+    "Unhold": "Uniqueid",
+    "Hangup": "Uniqueid Cause TechCause?",
+    "HangupRequest": "Uniqueid",
+    "QueueCallerJoin": "Uniqueid Queue Position",
+    "QueueCallerAbandon": "Uniqueid Queue",
+    "QueueCallerLeave": "Uniqueid Queue",
+    "AgentCalled": "Uniqueid DestUniqueid Queue Interface",
+    "AgentConnect": "Uniqueid DestUniqueid Queue Interface",
+    "AgentRingNoAnswer": "Uniqueid DestUniqueid Queue Interface",
+    "MixMonitorStart": "Uniqueid File?",
+    "MixMonitorStop": "Uniqueid",
+}
+_HEADERS: Final = {name: Headers(f"Timestamp {names}") for name, names in _READ.items()}
+_ASKED_FOR: Final = """
+    BridgeTechnology DestType Epoch Event Extension Interface OrigTransfererUniqueid ParkeeUniqueid Paused PausedReason Peer PeerStatus
+    Ping Queue Reason Response Result SecondTransfererUniqueid SpyeeUniqueid SpyerUniqueid State Timestamp TransferTargetUniqueid
+    TransfereeUniqueid TransfererUniqueid Uniqueid UserEvent Why
+"""
+# All headers that are read here, as Asterisk spells them.
+HEADERS: Final = frozenset([*_ASKED_FOR.split(), *(name for headers in _HEADERS.values() for name in headers.names)])
 
 
 def _number(text: str) -> int | None:
@@ -106,50 +132,62 @@ class Translator:
         self._call_of: dict[str, str] = {}
         self._inward: set[str] = set()
         self._endpoints: dict[str, Endpoint] = {}
-        self._say: dict[str, Callable[[Message, float | None], Said]] = {
+        # Called with the instant and either the values of the headers named above, or the message.
+        say: dict[str, Say] = {
             LINK: self._link,
             "Newchannel": self._leg_started,
             "Newstate": self._leg_moved,
             "NewCallerid": self._leg_named,
             "DialBegin": self._leg_dialed,
-            "LocalBridge": self._paired,
+            "LocalBridge": lambda at, leg, other: LegsPaired(leg=leg, other=other, at=at),
             "BridgeEnter": self._joined,
-            "BridgeLeave": self._parted,
-            "Hold": lambda m, at: LegHeld(leg=m.then("Uniqueid"), at=at),
-            "Unhold": lambda m, at: LegResumed(leg=m.then("Uniqueid"), at=at),
+            "BridgeLeave": lambda at, bridge, leg: LegParted(leg=leg, bridge=bridge, at=at),
+            "Hold": lambda at, leg: LegHeld(leg=leg, at=at),
+            "Unhold": lambda at, leg: LegResumed(leg=leg, at=at),
             "Hangup": self._leg_ended,
-            "HangupRequest": lambda m, at: LegHungUpBy(leg=m.then("Uniqueid"), at=at),
-            "QueueCallerJoin": self._queue_joined,
-            "QueueCallerAbandon": lambda m, at: QueueAbandoned(leg=m.then("Uniqueid"), queue=m.then("Queue"), at=at),
-            "QueueCallerLeave": lambda m, at: QueueLeft(leg=m.then("Uniqueid"), queue=m.then("Queue"), at=at),
-            "AgentCalled": lambda m, at: self._offer(OfferStarted, m, at),
-            "AgentConnect": lambda m, at: self._offer(OfferAnswered, m, at),
-            "AgentRingNoAnswer": lambda m, at: self._offer(OfferMissed, m, at),
+            "HangupRequest": lambda at, leg: LegHungUpBy(leg=leg, at=at),
+            "QueueCallerJoin": lambda at, leg, queue, position: QueueJoined(leg=leg, queue=queue, position=_number(position) or 0, at=at),
+            "QueueCallerAbandon": lambda at, leg, queue: QueueAbandoned(leg=leg, queue=queue, at=at),
+            "QueueCallerLeave": lambda at, leg, queue: QueueLeft(leg=leg, queue=queue, at=at),
+            "AgentCalled": lambda *said: self._offer(OfferStarted, *said),
+            "AgentConnect": lambda *said: self._offer(OfferAnswered, *said),
+            "AgentRingNoAnswer": lambda *said: self._offer(OfferMissed, *said),
             "BlindTransfer": self._blind,
             "AttendedTransfer": self._attended,
-            "ParkedCall": lambda m, at: LegParked(leg=m.get("ParkeeUniqueid"), at=at),
+            "ParkedCall": lambda at, m: LegParked(leg=m.get("ParkeeUniqueid"), at=at),
             "MixMonitorStart": self._recording,
-            "MixMonitorStop": lambda m, at: RecordingStopped(leg=m.then("Uniqueid"), at=at),
-            "ChanSpyStart": lambda m, at: LegListens(leg=m.then("SpyerUniqueid"), to=m.then("SpyeeUniqueid"), at=at),
+            "MixMonitorStop": lambda at, leg: RecordingStopped(leg=leg, at=at),
+            "ChanSpyStart": lambda at, m: LegListens(leg=m.get("SpyerUniqueid"), to=m.get("SpyeeUniqueid"), at=at),
             "PeerStatus": self._phone,
-            "QueueMemberAdded": lambda m, at: self._member(m, at, present=True),
-            "QueueMemberRemoved": lambda m, at: self._member(m, at, present=False),
-            "QueueMemberPause": lambda m, at: self._member(m, at, present=True),
+            "QueueMemberAdded": lambda at, m: self._member(at, m, present=True),
+            "QueueMemberRemoved": lambda at, m: self._member(at, m, present=False),
+            "QueueMemberPause": lambda at, m: self._member(at, m, present=True),
             "UserEvent": self._noted,
-        }
+        }  # fmt: skip
+        self._known = {name: (_HEADERS.get(name), what) for name, what in say.items()}
 
-    def feed(self, message: Message) -> list[PbxEvent]:
+    def feed(self, message: Message) -> Sequence[PbxEvent]:
         """What this message says, if it says anything to us."""
         if message.kind is not EVENT:
             # The answer to a Ping says what time it is on the PBX, and with that how late everything else is.
             pong = message.get("Ping") == "Pong"
-            return [PbxEvent(at=message.number("Timestamp"))] if pong else []
-        if (say := self._say.get(message.name)) is None:
-            return []
-        said = say(message, message.number("Timestamp"))
+            return (PbxEvent(at=message.number("Timestamp")),) if pong else ()
+        known = self._known.get(message.name)
+        if known is None:
+            return ()
+        headers, say = known
+        if headers is None:
+            said = say(message.number("Timestamp"), message)
+        else:
+            values = message.take(headers)
+            try:
+                at = float(values[0])
+            except ValueError:
+                at = None
+            said = say(at, *values[1:])
         if said is None:
-            return []
-        return list(said) if isinstance(said, tuple) else [said]
+            return ()
+        return said if isinstance(said, tuple) else (said,)
 
     def _endpoint(self, channel: str) -> Endpoint:
         """Who is behind a channel. All channels of one party have the same beginning, so it is worked out once for each."""
@@ -163,7 +201,7 @@ class Translator:
 
     # ------------------------------------------------------------------------------------------------------- the link
 
-    def _link(self, m: Message, at: float | None) -> Said:
+    def _link(self, at: float | None, m: Message) -> Said:
         if m.get("State") == "up":
             self._call_of.clear()
             self._inward.clear()
@@ -172,95 +210,69 @@ class Translator:
 
     # ----------------------------------------------------------------------------------------------------------- legs
 
-    def _leg_started(self, m: Message, at: float | None) -> Said:
-        endpoint = self._endpoint(m.then("Channel"))
-        inward = m.then("ChannelState") == _RING
-        number = shown(m.then("CallerIDNum"))
-        name = shown(m.then("CallerIDName"))
-        dialed = m.then("Exten")
-        leg, call = m.then("Uniqueid"), m.then("Linkedid")
+    def _leg_started(
+        self, at: float | None, channel: str, state: str, number: str, name: str, dialed: str, leg: str, call: str
+    ) -> Said:
+        endpoint = self._endpoint(channel)
+        inward = state == _RING
         self._call_of[leg] = call
         if inward:
             self._inward.add(leg)
-        seat = endpoint.party is Party.SEAT
         return LegStarted(
             call=call,
             leg=leg,
             endpoint=endpoint,
-            number=endpoint.name if seat else number if inward else "",
-            name=name,
+            number=endpoint.name if endpoint.party is Party.SEAT else shown(number) if inward else "",
+            name=shown(name),
             dialed=dialed if inward else "",
             inward=inward,
             at=at,
         )
 
-    def _leg_moved(self, m: Message, at: float | None) -> Said:
-        state = m.then("ChannelState")
+    def _leg_moved(self, at: float | None, state: str, leg: str, call: str) -> Said:
         if state == _RINGING:
-            return LegRinging(leg=m.then("Uniqueid"), at=at)
+            return LegRinging(leg=leg, at=at)
         if state == _UP:
-            leg = m.then("Uniqueid")
-            return self._with_merge(m, leg, LegAnswered(leg=leg, at=at))
+            return self._with_merge(call, LegAnswered(leg=leg, at=at))
         return None
 
-    def _leg_named(self, m: Message, at: float | None) -> Said:
+    def _leg_named(self, at: float | None, channel: str, number: str, name: str, leg: str) -> Said:
         """A caller's number that the dialplan set right. For the other legs the header holds what *they* are shown."""
-        leg = m.get("Uniqueid")
-        if leg not in self._inward or self._endpoint(m.get("Channel")).party is not Party.TRUNK:
+        if leg not in self._inward or self._endpoint(channel).party is not Party.TRUNK:
             return None
-        return LegNamed(leg=leg, number=shown(m.get("CallerIDNum")), name=shown(m.get("CallerIDName")), at=at)
+        return LegNamed(leg=leg, number=shown(number), name=shown(name), at=at)
 
-    def _leg_dialed(self, m: Message, at: float | None) -> Said:
-        by = m.then("Uniqueid")
-        endpoint = self._endpoint(m.get("DestChannel"))
-        leg = m.get("DestUniqueid")
-        dialed = endpoint.name if endpoint.party is Party.SEAT else dialed_number(m.get("DialString"))
-        return LegDialed(leg=leg, by=by, dialed=dialed, at=at)
+    def _leg_dialed(self, at: float | None, by: str, channel: str, leg: str, dialed: str) -> Said:
+        endpoint = self._endpoint(channel)
+        number = endpoint.name if endpoint.party is Party.SEAT else dialed_number(dialed)
+        return LegDialed(leg=leg, by=by, dialed=number, at=at)
 
-    def _paired(self, m: Message, at: float | None) -> Said:
-        return LegsPaired(leg=m.get("LocalOneUniqueid"), other=m.get("LocalTwoUniqueid"), at=at)
-
-    def _joined(self, m: Message, at: float | None) -> Said:
-        bridge = m.then("BridgeUniqueid")
-        if m.then("BridgeTechnology") == _DEAF_BRIDGE:
+    def _joined(self, at: float | None, bridge: str, kind: str, leg: str, call: str) -> Said:
+        if kind == _DEAF_BRIDGE:
             return None
-        leg = m.then("Uniqueid")
-        return self._with_merge(m, leg, LegJoined(leg=leg, bridge=bridge, at=at))
+        return self._with_merge(call, LegJoined(leg=leg, bridge=bridge, at=at))
 
-    def _parted(self, m: Message, at: float | None) -> Said:
-        bridge = m.then("BridgeUniqueid")
-        return LegParted(leg=m.then("Uniqueid"), bridge=bridge, at=at)
-
-    def _leg_ended(self, m: Message, at: float | None) -> Said:
-        leg = m.then("Uniqueid")
+    def _leg_ended(self, at: float | None, leg: str, cause: str, sip: str) -> Said:
         self._call_of.pop(leg, None)
         self._inward.discard(leg)
-        return LegEnded(leg=leg, cause=_number(m.then("Cause")) or 0, sip=_number(m.then("TechCause")), at=at)
+        return LegEnded(leg=leg, cause=_number(cause) or 0, sip=_number(sip), at=at)
 
-    def _with_merge(self, m: Message, leg: str, event: PbxEvent) -> Said:
+    def _with_merge(self, call: str, event: LegAnswered | LegJoined) -> Said:
         """The event, and before it that the leg now counts to another call, if it does."""
-        call = m.then("Linkedid")
-        known = self._call_of.get(leg)
+        known = self._call_of.get(event.leg)
         if not call or known == call:
             return event
-        self._call_of[leg] = call
-        return event if known is None else (CallMerged(leg=leg, call=call, at=event.at), event)
+        self._call_of[event.leg] = call
+        return event if known is None else (CallMerged(leg=event.leg, call=call, at=event.at), event)
 
     # --------------------------------------------------------------------------------------------------------- queues
 
-    def _queue_joined(self, m: Message, at: float | None) -> Said:
-        return QueueJoined(leg=m.then("Uniqueid"), queue=m.then("Queue"), position=_number(m.then("Position")) or 0, at=at)
+    def _offer(
+        self, said: type[OfferStarted] | type[OfferAnswered] | type[OfferMissed], at: float | None, leg: str, offer_leg: str, queue: str, interface: str,
+    ) -> Said:  # fmt: skip
+        return said(leg=leg, offer_leg=offer_leg, queue=queue, extension=extension_at(interface, self._extension_of), at=at)
 
-    def _offer(self, said: type[OfferStarted] | type[OfferAnswered] | type[OfferMissed], m: Message, at: float | None) -> Said:
-        return said(
-            leg=m.then("Uniqueid"),
-            offer_leg=m.then("DestUniqueid"),
-            queue=m.then("Queue"),
-            extension=extension_at(m.then("Interface"), self._extension_of),
-            at=at,
-        )
-
-    def _member(self, m: Message, at: float | None, *, present: bool) -> Said:
+    def _member(self, at: float | None, m: Message, *, present: bool) -> Said:
         return MemberSeen(
             queue=m.get("Queue"),
             extension=extension_at(m.get("Interface"), self._extension_of),
@@ -272,7 +284,7 @@ class Translator:
 
     # ----------------------------------------------------------------------------------------------------------- rest
 
-    def _blind(self, m: Message, at: float | None) -> Said:
+    def _blind(self, at: float | None, m: Message) -> Said:
         return Transferred(
             kind=TransferKind.BLIND,
             by=m.get("TransfererUniqueid"),
@@ -282,7 +294,7 @@ class Translator:
             at=at,
         )
 
-    def _attended(self, m: Message, at: float | None) -> Said:
+    def _attended(self, at: float | None, m: Message) -> Said:
         return Transferred(
             kind=TransferKind.ATTENDED,
             by=m.get("OrigTransfererUniqueid"),
@@ -293,18 +305,17 @@ class Translator:
             at=at,
         )
 
-    def _recording(self, m: Message, at: float | None) -> Said:
+    def _recording(self, at: float | None, leg: str, file: str) -> Said:
         """Older Asterisks, and some newer, name no file: our own configuration names it after its leg."""
-        leg = m.get("Uniqueid")
-        return RecordingStarted(leg=leg, file=m.get("File").rpartition("/")[2] or f"{leg}.raw", at=at)
+        return RecordingStarted(leg=leg, file=file.rpartition("/")[2] or f"{leg}.raw", at=at)
 
-    def _phone(self, m: Message, at: float | None) -> Said:
+    def _phone(self, at: float | None, m: Message) -> Said:
         extension = self._extension_of(m.get("Peer").partition("/")[2])
         if extension is None:
             return None
         return PhoneSeen(extension=extension, registered=m.get("PeerStatus") in _REACHABLE, at=at)
 
-    def _noted(self, m: Message, at: float | None) -> Said:
+    def _noted(self, at: float | None, m: Message) -> Said:
         leg, kind = m.get("Uniqueid"), m.get("UserEvent")
         if kind == _REFUSED_NOTE and (reason := _REFUSALS.get(m.get("Reason").lower())) is not None:
             return QueueRefused(leg=leg, queue=m.get("Queue"), reason=reason, at=at)

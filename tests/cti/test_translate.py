@@ -1,0 +1,29 @@
+"""The translator: what is read of each event is there, where Asterisk puts it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cti.pbx.asterisk.ami_wire import Parser
+from cti.pbx.asterisk.translate import _HEADERS, HEADERS, Translator
+from tests.cti.test_captures import CAPTURES
+
+
+def test_what_is_read_of_an_event_stands_in_it_in_that_order() -> None:
+    """Were it not so, nothing would be wrong but slow: each header would be looked for by itself."""
+    seen = Counter[str]()
+    for path in CAPTURES.glob("*.ami"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        for message in Parser(Translator.WANTED).feed(b"".join(line for line in lines if line[:2] not in (b"> ", b"# "))):
+            headers = _HEADERS.get(message.name)
+            if headers is not None:
+                found = headers.match(message.raw.decode())
+                assert found is not None or "DialBegin" in message.name, message.raw
+                assert list(message.take(headers)) == [message.get(name) for name in headers.names]
+                seen[message.name] += 1
+    assert set(_HEADERS) - set(seen) <= {"MixMonitorStop"}, "every kind is in some recording"
+
+
+def test_all_headers_that_are_asked_for_are_known_to_those_who_spell_them() -> None:
+    assert {"Uniqueid", "SecondTransfererUniqueid", "ParkeeUniqueid", "TechCause", "Timestamp"} <= HEADERS
+    assert not any(name.endswith("?") for name in HEADERS)
