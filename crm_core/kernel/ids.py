@@ -24,6 +24,7 @@ EPOCH_MS = 1_704_067_200_000
 _NODE_BITS = 10
 _SEQ_BITS = 12
 _SEQ_MAX = (1 << _SEQ_BITS) - 1
+_TIME_SHIFT = _NODE_BITS + _SEQ_BITS
 
 
 class IdMaker:
@@ -33,21 +34,21 @@ class IdMaker:
         if not 0 <= node < (1 << _NODE_BITS):
             raise ValueError(f"node must be 0 to {(1 << _NODE_BITS) - 1}, not {node}")
         self._clock = clock
-        self._node = node
+        self._node_bits = node << _SEQ_BITS
         self._last_ms = 0
         self._seq = 0
         self._lock = threading.Lock()
 
     def __call__(self) -> int:
         with self._lock:
-            ms = max(int(self._clock.now() * 1000) - EPOCH_MS, self._last_ms)
+            ms = int(self._clock.now() * 1000) - EPOCH_MS
             if ms > self._last_ms:
                 self._last_ms, self._seq = ms, 0
             elif self._seq < _SEQ_MAX:
                 self._seq += 1
             else:
-                self._last_ms, self._seq = ms + 1, 0
-            return (self._last_ms << (_NODE_BITS + _SEQ_BITS)) | (self._node << _SEQ_BITS) | self._seq
+                self._last_ms, self._seq = self._last_ms + 1, 0
+            return self._last_ms << _TIME_SHIFT | self._node_bits | self._seq
 
 
 def made_at(identifier: int) -> float:
