@@ -23,6 +23,7 @@ from cti.events import (
     CallHeld,
     CallResumed,
     Direction,
+    LegFact,
     OfferEnded,
     Outcome,
     PhoneLost,
@@ -475,8 +476,12 @@ def made_fact(here: House, call_id: int, extension: str) -> CallFact:
     talk = SegmentFact(
         segment_id=call_id + 1, leg_a=1, leg_b=2, extension=extension, queue="support", started_at=None, ended_at=None, talk_s=5.0, hold_s=0.0
     )  # fmt: skip
+    leg = LegFact(
+        leg_id=call_id + 2, pbx_leg_id=f"{call_id}-1", party="seat", endpoint=extension, number=extension, started_at=None, rang_at=None,
+        answered_at=None, ended_at=None, hangup_cause=None,
+    )  # fmt: skip
     return CallFact(
         unit_id=here.unit_id, pbx_id=here.pbx_id, epoch="e", pbx_call_id=str(call_id), call_id=call_id, direction=Direction.INBOUND,
         caller="13900007777", caller_name="", dialed="", started_at=None, answered_at=None, ended_at=None, outcome=Outcome.ANSWERED,
-        recording_file="", legs=(), entries=(), segments=(talk,), transfers=(), unobserved=True,
+        recording_file="", legs=(leg,), entries=(), segments=(talk,), transfers=(), unobserved=True,
     )  # fmt: skip
