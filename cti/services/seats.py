@@ -37,7 +37,7 @@ from cti.events import (
     SeatChanged,
     SeatLeftCall,
 )
-from cti.pbx_events import OfferResult
+from cti.pbx_events import OfferResult, Party
 from cti.ports import Member, PbxRefused, PbxUnreachable
 from cti.services.books import Books
 from cti.services.lines import PbxLine, topic
@@ -341,8 +341,10 @@ class Seats:
 
     def _hear_end(self, event: CallEnded) -> None:
         """A call is over: a seat whose leaving was not told, since it was found in the call by a look at the PBX, is out of it too."""
-        for s in [s for s in self._by_user.values() if s.pbx_id == event.pbx_id and s.call_id == event.call_id]:
-            if s.facts.phase is not Phase.NONE:
+        rung = {leg.endpoint for leg in event.fact.legs if leg.party == Party.SEAT}
+        for extension in rung | {segment.extension for segment in event.fact.segments}:
+            s = self.at(event.pbx_id, extension)
+            if s is not None and s.call_id == event.call_id and s.facts.phase is not Phase.NONE:
                 own = [segment for segment in event.fact.segments if segment.extension == s.extension]
                 left = SeatLeftCall(
                     unit_id=event.unit_id, pbx_id=event.pbx_id, at=event.at, call_id=event.call_id, extension=s.extension,

@@ -57,6 +57,7 @@ class Commander:
         self._listening: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
         self._shut_out_until = 0.0
+        self._unsent: list[bytes] = []
 
     async def ask(self, action: Action, timeout: float = ANSWER_S) -> list[Message]:
         """The response and, of a list, everything that follows it. Raises PbxRefused with the PBX's own reason."""
@@ -102,7 +103,7 @@ class Commander:
             raise PbxRefused(error.sentence) from error
         answer = self._answers[action_id] = _Answer()
         try:
-            writer.write(line)
+            self._send(writer, line)
             async with asyncio.timeout(timeout):
                 messages = await answer.done
         except TimeoutError as error:
@@ -115,6 +116,16 @@ class Commander:
             reason = messages[0].get("Message")
             raise PbxRefused(reason) if reason else PbxRefused("The PBX refused without a reason.")
         return messages
+
+    def _send(self, writer: asyncio.StreamWriter, line: bytes) -> None:
+        """Send with what else is asked in this breath: one packet instead of many."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush, writer)
+        self._unsent.append(line)
+
+    def _flush(self, writer: asyncio.StreamWriter) -> None:
+        lines, self._unsent = self._unsent, []
+        writer.write(b"".join(lines))
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
