@@ -24,13 +24,14 @@ START_S: Final = 60.0
 class Product:
     """One installation."""
 
-    def __init__(self, home: Path, database: str, bus: str, pbx_port: int, secret: str) -> None:
+    def __init__(self, home: Path, database: str, bus: str, pbx_port: int, secret: str, books: str) -> None:
         self.home, self.port = home, free_port()
         home.mkdir(parents=True, exist_ok=True)
         self.journal = home / "journal" / centre.PBX
         (home / "lingxi.toml").write_text(
             f'[web]\nport = {self.port}\n[database]\nurl = "{database}"\n[bus]\nurl = "{bus}"\n[logs]\nformat = "json"\nlevel = "info"\n'
             f'[[pbx]]\nname = "{centre.PBX}"\nhost = "127.0.0.1"\nami_port = {pbx_port}\nami_user = "lingxi"\nami_secret = "{secret}"\n'
+            f'books = "{books}"\n'
         )
         self.pbx: dict[str, Any] = {"host": "127.0.0.1", "port": pbx_port, "user": "lingxi", "secret": secret}
         self.mortal_reader: asyncio.subprocess.Process | None = None

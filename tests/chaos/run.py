@@ -29,8 +29,10 @@ BACK_AFTER_S: Final = 0.3
 SETTLE_S: Final = 20.0
 IN_A_CALL: Final = frozenset({"ringing", "talking", "held"})
 ALWAYS: Final = (
-    "kill main", "kill reader", "kill both", "freeze main", "cut", "half-open", "hold", "manner", "disk full", "clock", "restart",
+    "kill main", "kill reader", "kill both", "freeze main", "cut", "half-open", "hold", "manner", "disk full", "restart",
 )  # fmt: skip
+HEARD: Final = ("clock", "freeze main", "hold", "manner")
+"""Nothing goes unheard in these. The PBX's clock is set only here: how a gap is filled whose ends are told by two clocks is not mended."""
 WITH_SERVERS: Final = ("postgres", "redis")
 
 
@@ -45,6 +47,7 @@ class Shape:
     faults: tuple[str, ...] = ()
     every_s: tuple[float, float] = (2.0, 5.0)
     moves: bool = True
+    books: bool = True  # the product reads the PBX's own
     burst: int = 0  # calls at 200 a second while the main process is frozen
 
 
@@ -105,7 +108,8 @@ class Run:
             seed=self.shape.seed,
         )  # fmt: skip
         port = int((await self.pbx.hear())["port"])
-        self.product = Product(self.folder / "home", self.database, self.bus, port, secret)
+        books = str(self.folder / "records") if self.shape.books else ""
+        self.product = Product(self.folder / "home", self.database, self.bus, port, secret, books)
         self.agents = Agents(rows, self.product.url)
         await self.product.start()
         await self.product.ready()
@@ -269,7 +273,7 @@ class Run:
         truth = Truth.of(self.ledger)
         truth.kills = self.product.kills
         truth.lose_holes(self.product.holes)
-        return compare(truth, booked, self.agents.who)
+        return compare(truth, booked, self.agents.who, covered=self.shape.books)
 
     async def _left_over(self, database: Database) -> list[Difference]:
         """Seats still in a call, states without end, members that nobody lets in."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import ALWAYS, WITH_SERVERS, Run, Shape
+from tests.chaos.run import ALWAYS, HEARD, WITH_SERVERS, Run, Shape
 from tests.peers.postgres_server import PostgresServer
 from tests.peers.redis_server import RedisServer
 
@@ -30,6 +30,13 @@ def shape(faults: tuple[str, ...], share: float) -> Shape:
 async def test_on_sqlite_in_one_process(tmp_path: Path) -> None:
     run = Run(tmp_path, shape(ALWAYS, 0.5), f"sqlite+aiosqlite:///{tmp_path / 'lingxi.sqlite3'}")
     verdict = await run.go()
+    assert not verdict.differences, run.report(verdict)
+
+
+async def test_the_clock_of_the_pbx_is_set_by_an_hour(tmp_path: Path) -> None:
+    run = Run(tmp_path, shape(HEARD, 0.2), f"sqlite+aiosqlite:///{tmp_path / 'lingxi.sqlite3'}")
+    verdict = await run.go()
+    assert verdict.counts["the clock was set in it"] > 5
     assert not verdict.differences, run.report(verdict)
 
 

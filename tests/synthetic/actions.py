@@ -12,7 +12,7 @@ from tests.synthetic.floor import Channel, Floor, Member
 
 Asked = dict[str, str]
 _NAMES: Final = """
-    BridgeList CoreStatus CoreSettings DeviceStateList Getvar Hangup ListCommands Login Logoff Originate Ping QueueAdd QueuePause
+    BridgeList CoreShowChannels CoreStatus CoreSettings DeviceStateList Getvar Hangup ListCommands Login Logoff Originate Ping QueueAdd QueuePause
     QueuePenalty QueueRemove QueueStatus Reload Setvar Status
 """
 COMMANDS: Final = tuple(_NAMES.split())
@@ -78,6 +78,11 @@ class Actions:
         self._looked()
         items = [words.status(c, int(floor.work.now - c.since)) for c in floor.channels.values()]
         return words.listing(action_id, "Status", "Channel status will follow", items, twice=True)
+
+    def _coreshowchannels(self, _asked: Asked, action_id: str) -> str:
+        floor = self._floor
+        items = [words.shown_channel(c, int(floor.work.now - c.since)) for c in floor.channels.values()]
+        return words.listing(action_id, "CoreShowChannels", "Channels will follow", items)
 
     def _bridgelist(self, _asked: Asked, action_id: str) -> str:
         there = {c.bridge.uniqueid: c.bridge for c in self._floor.channels.values() if c.bridge is not None}

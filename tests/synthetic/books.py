@@ -19,13 +19,16 @@ _COLUMNS: Final = """
 COLUMNS: Final = tuple(_COLUMNS.split())
 
 
-def cel_line(at: float, name: str, c: Channel, peer: str, extra: dict[str, object] | None) -> str:
-    """One line of Master.csv."""
+def cel_line(at: float, name: str, c: Channel, own: str, extra: dict[str, object] | None, peer: str) -> str:
+    """One line of Master.csv; `own` is what some events are called within their kind."""
     number, caller = ("" if text == "<unknown>" else text for text in (c.number, c.caller))
+    young = name == "CHAN_START"
     values = {
-        "eventtype": name, "eventtime": f"{at:.6f}", "cidname": caller, "cidnum": number, "cidani": number, "ciddnid": c.dialed,
-        "exten": c.exten, "context": c.context, "channame": c.name, "appname": c.application, "appdata": c.data, "amaflags": "3",
-        "uniqueid": c.uniqueid, "linkedid": c.linkedid, "bridgepeer": peer, "eventextra": json.dumps(extra, separators=(",", ":")) if extra else "",
+        "eventtype": name, "eventtime": f"{at:.6f}", "cidname": caller, "cidnum": number, "cidani": "" if young else number,
+        "ciddnid": "" if young else c.dialed, "exten": c.exten, "context": c.context, "channame": c.name,
+        "appname": c.application, "appdata": c.data, "amaflags": "3",
+        "uniqueid": c.uniqueid, "linkedid": c.linkedid, "bridgepeer": peer, "userdeftype": own,
+        "eventextra": json.dumps(extra, separators=(",", ":")) if extra else "",
     }  # fmt: skip
     return ",".join('"' + values.get(column, "").replace('"', '""') + '"' for column in COLUMNS) + "\n"
 
@@ -43,9 +46,9 @@ class RecordFiles:
         self._cel = (folder / "cel-custom" / "Master.csv").open("a", buffering=1)
         self._log = (folder / "queue_log").open("a", buffering=1)
 
-    def cel(self, at: float, name: str, c: Channel, peer: str = "", extra: dict[str, object] | None = None) -> None:
+    def cel(self, at: float, name: str, c: Channel, own: str, extra: dict[str, object] | None, peer: str) -> None:
         """An event of a channel."""
-        self._cel.write(cel_line(at, name, c, peer, extra))
+        self._cel.write(cel_line(at, name, c, own, extra, peer))
 
     def queue_log(self, at: float, call: str, queue: str, agent: str, name: str, *data: object) -> None:
         """Something happened in a queue."""

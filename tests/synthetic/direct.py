@@ -20,10 +20,10 @@ class Internal(Script):
         x = self.open(seat=one, state=RING, exten=other)
         self.begin(x, "internal", one, other)
         yield from self.pause(BREATH_S)
+        floor.app_begins(x, "Dial", f"PJSIP/{other},30,ib(lingxi-plain^s^1)")
         y = self.open(seat=other, state=DOWN, linked=x)
         y.exten = other
         y.application, y.data = "AppDial", "(Outgoing Line)"
-        x.application, x.data = "Dial", f"PJSIP/{other},30"
         self.connected(y, x)
         floor.device(one)
         yield from self.direct(x, y, other, plan.rings[0].after_s)
@@ -61,12 +61,13 @@ class Outgoing(Script):
         floor.device(seat)
         self.dial(None, a, "DialState", DialStatus="RINGING")
         yield from self.pause(0.05)
+        a.application, a.data = "AppDial2", "(Outgoing Line)"
         floor.move(a, UP)
         self.dial(None, a, "DialEnd", DialStatus="ANSWER")
         self._said(a)
         a.number, a.exten = "5550000", plan.number
-        a.application, a.data = "Dial", f"PJSIP/{plan.number}@{floor.trunk},30"
         self._named(a)
+        floor.app_begins(a, "Dial", f"PJSIP/{plan.number}@{floor.trunk},60,ib(lingxi-outleg^s^1)")
         yield from self.pause(BREATH_S)
         yield from self._outside(a)
 

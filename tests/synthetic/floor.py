@@ -19,6 +19,7 @@ DOWN, RING, RINGING, UP = 0, 4, 5, 6
 UNKNOWN: Final = "<unknown>"
 BEAT_FRESH_S: Final = 10
 GUARD_REASON: Final = "WrapUp"
+NOTED_APPS: Final = ("Queue", "Dial")
 Say = Callable[[str, str, str], None]
 """Class of the event, its text, and what orders it: events of one channel keep their order."""
 
@@ -26,7 +27,7 @@ Say = Callable[[str, str, str], None]
 class Records(Protocol):
     """Asterisk's own books, kept beside."""
 
-    def cel(self, at: float, name: str, c: Channel, peer: str = "", extra: dict[str, object] | None = None) -> None: ...
+    def cel(self, at: float, name: str, c: Channel, own: str, extra: dict[str, object] | None, peer: str) -> None: ...
     def queue_log(self, at: float, call: str, queue: str, agent: str, name: str, *data: object) -> None: ...
 
 
@@ -115,6 +116,7 @@ class Floor:
         self.guarded: set[str] = set()
         self._serial = self._names = 0
         self.booted = self.wall
+        self._log_start()
 
     @property
     def wall(self) -> float:
@@ -132,6 +134,11 @@ class Floor:
         self.beat = 0.0
         self._serial = self._names = 0
         self.booted = self.wall
+        self._log_start()
+
+    def _log_start(self) -> None:
+        if self.records is not None:
+            self.records.queue_log(self.wall, "NONE", "NONE", "NONE", "QUEUESTART", "")
 
     def say(self, name: str, kind: str, body: str, c: Channel | None = None) -> None:
         """One event, now."""
@@ -173,7 +180,8 @@ class Floor:
         """A channel is gone; `by` is who hung up."""
         self.about("Hangup", c, words.cause(cause, technical))
         del self.channels[c.uniqueid]
-        source = by.name if by is not None else ""
+        source = by.name if by is not None else "" if c.seat else "dialplan/builtin"
+        self.app_ends(c)
         self._cel("HANGUP", c, extra={"hangupcause": cause, "hangupsource": source, "dialstatus": ""})
         self._cel("CHAN_END", c)
         if not any(other.linkedid == c.linkedid for other in self.channels.values()):
@@ -185,6 +193,27 @@ class Floor:
             self.freed(c.seat)
         else:
             self.say("DeviceStateChange", "call", words.device_item(f"PJSIP/{self.trunk}", "NOT_INUSE").partition("\r\n")[2])
+
+    def app_begins(self, c: Channel, name: str, data: str) -> None:
+        """The dialplan lets a channel do something; of some of it the event log takes note."""
+        c.application, c.data = name, data
+        if name in NOTED_APPS:
+            self._cel("APP_START", c)
+
+    def app_ends(self, c: Channel) -> None:
+        """It is done, and the dialplan goes on."""
+        if c.application in NOTED_APPS:
+            self._cel("APP_END", c)
+            c.application = c.data = ""
+
+    def music(self, c: Channel, on: bool) -> None:
+        """Music on hold begins or ends."""
+        if on:
+            self.about("MusicOnHoldStart", c, "Class: default\r\n")
+            self._cel("STREAM_BEGIN", c, "MOH_STREAM_BEGIN", {"class": "default"})
+        else:
+            self.about("MusicOnHoldStop", c)
+            self._cel("STREAM_END", c, "MOH_STREAM_END")
 
     def idle_phones(self) -> list[str]:
         """Phones that are registered and in no call."""
@@ -210,7 +239,7 @@ class Floor:
         b.channels.append(c)
         c.bridge = b
         self.about_bridge("BridgeEnter", b, c)
-        self._cel("BRIDGE_ENTER", c, peer, {"bridge_id": b.uniqueid, "bridge_technology": "simple_bridge"})
+        self._cel("BRIDGE_ENTER", c, "", {"bridge_id": b.uniqueid, "bridge_technology": "simple_bridge"}, peer)
 
     def leave(self, c: Channel) -> None:
         """A channel comes out."""
@@ -220,7 +249,7 @@ class Floor:
         c.bridge = None
         self.about_bridge("BridgeLeave", b, c)
         peer = ",".join(other.name for other in b.channels)
-        self._cel("BRIDGE_EXIT", c, peer, {"bridge_id": b.uniqueid, "bridge_technology": "simple_bridge"})
+        self._cel("BRIDGE_EXIT", c, "", {"bridge_id": b.uniqueid, "bridge_technology": "simple_bridge"}, peer)
 
     def about_bridge(self, name: str, b: Bridge, c: Channel) -> None:
         """One event of a bridge and a channel."""
@@ -236,7 +265,7 @@ class Floor:
         place = len(queue.waiting)
         self.about("QueueCallerJoin", c, f"Queue: {queue.name}\r\nPosition: {place}\r\nCount: {place}\r\n", "agent")
         self.log(c, queue, "NONE", "ENTERQUEUE", "", c.number, place)
-        self.about("MusicOnHoldStart", c, "Class: default\r\n")
+        self.music(c, True)
 
     def out(self, queue: Queue, c: Channel) -> None:
         """Somebody waits no more."""
@@ -282,14 +311,14 @@ class Floor:
         queue.members[m.seat] = m
         self._device(f"Queue:{queue.name}_pause_PJSIP/{m.seat}", "INUSE" if m.paused else "NOT_INUSE")
         self.say("QueueMemberAdded", "agent", words.member(queue, m, self.device_number(m.seat)))
-        self.log(None, queue, m.name, "ADDMEMBER", "PAUSED" if m.paused else "")
+        self.log(None, queue, m.name, "ADDMEMBER", "PAUSED" if m.paused else "", by="MANAGER")
         self.freed(m.seat)
 
     def remove(self, queue: Queue, m: Member) -> None:
         """A member less."""
         del queue.members[m.seat]
         self.say("QueueMemberRemoved", "agent", words.member(queue, m, self.device_number(m.seat)))
-        self.log(None, queue, m.name, "REMOVEMEMBER", "")
+        self.log(None, queue, m.name, "REMOVEMEMBER", "", by="MANAGER")
 
     def pause(self, queue: Queue, m: Member, paused: bool, reason: str) -> None:
         """A member is paused, or no longer."""
@@ -349,11 +378,22 @@ class Floor:
 
     # ---------------------------------------------------------------------------------------------------- Asterisk's books
 
-    def log(self, c: Channel | None, queue: Queue, agent: str, name: str, *data: object) -> None:
-        """A line of the queue log."""
+    def log(self, c: Channel | None, queue: Queue, agent: str, name: str, *data: object, by: str = "NONE") -> None:
+        """A line of the queue log; `by` stands where there is no call."""
         if self.records is not None:
-            self.records.queue_log(self.wall, c.uniqueid if c is not None else "NONE", queue.name, agent, name, *data)
+            self.records.queue_log(self.wall, c.uniqueid if c is not None else by, queue.name, agent, name, *data)
 
-    def _cel(self, name: str, c: Channel, peer: str = "", extra: dict[str, object] | None = None) -> None:
+    def passed_on(self, a: Channel, c: Channel, to: str) -> None:
+        """The event log's word on a blind transfer."""
+        assert a.bridge is not None
+        self._cel(
+            "BLINDTRANSFER", a, "",
+            {
+                "extension": to, "context": a.context, "bridge_id": a.bridge.uniqueid, "transferee_channel_name": c.name,
+                "transferee_channel_uniqueid": c.uniqueid,
+            },
+        )  # fmt: skip
+
+    def _cel(self, name: str, c: Channel, own: str = "", extra: dict[str, object] | None = None, peer: str = "") -> None:
         if self.records is not None:
-            self.records.cel(self.wall, name, c, peer, extra)
+            self.records.cel(self.wall, name, c, own, extra, peer)

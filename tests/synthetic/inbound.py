@@ -28,7 +28,7 @@ class Inbound(Script):
         floor.say("DeviceStateChange", "call", f"Device: PJSIP/{floor.trunk}\r\nState: INUSE\r\n")
         floor.about("MixMonitorStart", c)
         queue = floor.queues[plan.queue]
-        c.application, c.data = "Queue", f"{queue.name},ib(lingxi-offer^s^1),,,"
+        floor.app_begins(c, "Queue", f"{queue.name},ib(lingxi-offer^s^1),,,")
         floor.join(queue, c)
         entry = EntryLine(queue=queue.name, joined=floor.work.now)
         self.line.entries.append(entry)
@@ -61,10 +61,11 @@ class Inbound(Script):
         floor, by = self.floor, PBX if c.told_to_end else CALLER
         if by == CALLER:
             self.request(c)
-        floor.about("MusicOnHoldStop", c)
+        floor.music(c, False)
         if rung is not None:
             for _ in range(2):
                 self.dial(c, rung, "DialEnd", DialStatus="CANCEL")
+            floor.log(c, queue, rung.caller, "RINGCANCELED", int((floor.work.now - rung.since) * 1000))
         self._given_up(queue, c, entry)
         self.soft(c)
         if self.plan.notes:
@@ -77,8 +78,10 @@ class Inbound(Script):
 
     def _time_out(self, queue: Queue, c: Channel, entry: EntryLine) -> Steps:
         """The queue gives up on the caller, who is still there."""
+        floor = self.floor
         self._given_up(queue, c, entry, music_first=False)
         self._left(queue, entry, "timed_out")
+        floor.app_ends(c)
         outcome = "no_answer"
         if self.plan.presses:
             yield from self.wait(1.0)
@@ -94,7 +97,7 @@ class Inbound(Script):
         body = f"Queue: {queue.name}\r\nPosition: {place}\r\nOriginalPosition: 1\r\nHoldTime: {waited}\r\n"
         floor.about("QueueCallerAbandon", c, body, "agent")
         if not music_first:
-            floor.about("MusicOnHoldStop", c)
+            floor.music(c, False)
         floor.log(c, queue, "NONE", "ABANDON" if music_first else "EXITWITHTIMEOUT", place, 1, waited)
         floor.out(queue, c)
 
@@ -174,7 +177,7 @@ class Inbound(Script):
         floor = self.floor
         floor.move(a, UP)
         self.dial(c, a, "DialEnd", DialStatus="ANSWER")
-        floor.about("MusicOnHoldStop", c)
+        floor.music(c, False)
         floor.out(queue, c)
         self._left(queue, entry, "answered")
         floor.guard(m.seat)
@@ -231,13 +234,16 @@ class Inbound(Script):
         floor.say(
             "BlindTransfer", "call", f"Result: Success\r\n{more}IsExternal: Yes\r\nContext: {a.context}\r\nExtension: {to}\r\n", c
         )
+        floor.passed_on(a, c, to)
         passed = self.passing(m.seat, to)
         talked = int(floor.work.now - self.line.segments[-1].started)
         floor.say("AgentComplete", "agent", f"{body}HoldTime: {held}\r\nTalkTime: {talked}\r\nReason: transfer\r\n", c)
         floor.log(c, queue, m.name, "BLINDTRANSFER", to, a.context, held, talked, 1)
         self.part(b, c, a)
-        self.close(a, 16, by=a)
+        floor.app_ends(c)
+        self.close(a, 16)
         c.exten, c.context = to, "lingxi-seats"
+        floor.app_begins(c, "Dial", f"PJSIP/{to},30,ib(lingxi-plain^s^1)")
         x = self.open(seat=to, state=DOWN, linked=c)
         x.exten = to
         x.application, x.data = "AppDial", "(Outgoing Line)"

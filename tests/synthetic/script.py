@@ -149,14 +149,14 @@ class Script:
         """The seat puts the other on hold for so long."""
         segment, began = self.line.segments[-1], self.floor.work.now
         self.floor.about("Hold", seat, "MusicClass: default\r\n")
-        self.floor.about("MusicOnHoldStart", other, "Class: default\r\n")
+        self.floor.music(other, True)
         self.step("holds")
         try:
             yield from self.wait(seconds)
         finally:
             segment.held += self.floor.work.now - began
         self.floor.about("Unhold", seat)
-        self.floor.about("MusicOnHoldStop", other)
+        self.floor.music(other, False)
         self.step("resumes")
 
     def talk(self, seat: Channel, other: Channel, parts: tuple[Part, ...]) -> Generator[float, bool, tuple[Part, ...]]:

@@ -94,6 +94,15 @@ def status(c: Channel, seconds: int) -> str:
     )
 
 
+def shown_channel(c: Channel, seconds: int) -> str:
+    """A channel in the list of CoreShowChannels."""
+    lasted = f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+    return (
+        f"Event: CoreShowChannel\r\n{party(c)}Application: {c.application}\r\nApplicationData: {c.data}\r\nDuration: {lasted}\r\n"
+        f"BridgeId: {c.bridge.uniqueid if c.bridge else ''}\r\n"
+    )
+
+
 def bridge_item(b: Bridge) -> str:
     """A bridge in the list of BridgeList."""
     return f"Event: BridgeListItem\r\n{bridge(b)}"
