@@ -77,6 +77,7 @@ class CallBoard(Live):
     ) -> None:
         floor = Floor(unit_id, pbx_id, epoch, new_id, recall)
         super().__init__(floor)
+        self._legs_known = floor.legs
         self._waits = Waits(floor)
         self._offers = Offers(floor, self._waits)
         self._passing = Passing(floor)
@@ -126,10 +127,10 @@ class CallBoard(Live):
 
         `unheard`: it comes from the PBX's books; the calls it changes are marked as rebuilt.
         """
-        floor, at = self._floor, event.at
+        floor = self._floor
         floor.unheard = unheard
         self.apply_one(event)
-        if at is not None:
+        if (at := event.at) is not None:
             if floor.heard_at is None or at > floor.heard_at:
                 floor.heard_at = at
             if floor.missing:
@@ -157,17 +158,15 @@ class CallBoard(Live):
         return self._floor.take()
 
     def apply_one(self, event: PbxEvent) -> None:
-        of_leg = self._of_leg.get(type(event))
+        kind = type(event)
+        of_leg = self._of_leg.get(kind)
         if of_leg is not None:
-            name: str = event.leg  # type: ignore[attr-defined]  # all keys of that table have one
-            leg = self._floor.legs.get(name)
-            if leg is None:
-                self._floor.keep_early(name, event)
-            else:
+            leg = self._legs_known.get(event.leg)  # type: ignore[attr-defined]  # all keys of that table have one
+            if leg is not None:
                 of_leg(leg, event)
-            return
-        of_pbx = self._of_pbx.get(type(event))
-        if of_pbx is not None:
+            else:
+                self._floor.keep_early(event.leg, event)  # type: ignore[attr-defined]
+        elif (of_pbx := self._of_pbx.get(kind)) is not None:
             of_pbx(event)
 
     # ---------------------------------------------------------------------------------------------------- whole calls

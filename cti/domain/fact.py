@@ -44,16 +44,18 @@ def fact_of(call: Call, *, unit_id: int, pbx_id: int, epoch: str, ended_at: floa
         outcome=outcome,
         rebuilt=call.rebuilt,
         recording_file=call.recordings[0] if call.recordings else "",
-        legs=tuple(_leg_fact(leg) for leg in call.legs if leg.is_real),
-        entries=tuple(_entry_fact(entry) for entry in call.entries),
-        segments=tuple(_segment_fact(segment) for segment in _in_order(call)),
-        transfers=tuple(_transfer_fact(transfer) for transfer in call.transfers),
+        legs=tuple([_leg_fact(leg) for leg in call.legs if leg.is_real]),
+        entries=tuple([_entry_fact(entry) for entry in call.entries]),
+        segments=tuple([_segment_fact(segment) for segment in _in_order(call)]),
+        transfers=tuple([_transfer_fact(transfer) for transfer in call.transfers]),
         unobserved=unobserved,
     )
 
 
 def _in_order(call: Call) -> list[Segment]:
     """The segments by their start; those that began together by the age of their legs."""
+    if len(call.segments) < 2:
+        return call.segments
     place = {leg: number for number, leg in enumerate(call.legs)}
     segments = [one for one in call.segments if not _in_passing(one, call)]
     return sorted(segments, key=lambda one: (one.started_at or 0.0, place[one.a], place[one.b]))
@@ -98,7 +100,7 @@ def _entry_fact(entry: Entry) -> EntryFact:
         left_at=entry.left_at,
         wait_s=span(entry.joined_at, entry.left_at),
         outcome=entry.outcome or EntryOutcome.ABANDONED,
-        offers=tuple(_offer_fact(offer) for offer in entry.offers),
+        offers=tuple([_offer_fact(offer) for offer in entry.offers]),
     )
 
 

@@ -53,7 +53,8 @@ class Floor:
         """Write down what happened to a call; that the call began is written before anything else about it."""
         if not call.told:
             self.tell_start(call, at)
-        call.rebuilt = call.rebuilt or self.unheard
+        if self.unheard:
+            call.rebuilt = True
         self._told.append(what(unit_id=self.unit_id, pbx_id=self.pbx_id, at=at, call_id=call.call_id, **details))
 
     def tell_start(self, call: Call, at: float | None) -> None:

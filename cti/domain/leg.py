@@ -94,6 +94,7 @@ class Leg:
     missing_since: float | None = None
     is_seat: bool = field(init=False)  # its party is a seat's phone
     is_real: bool = field(init=False)  # its party is a person or may be one; not the PBX itself
+    extension: str = field(init=False)  # of the seat, "" for anyone else
     offer: Offer | None = None
     entry: Entry | None = None  # the wait it is in now
     segments: list[Segment] = field(default_factory=list)  # open ones
@@ -106,11 +107,7 @@ class Leg:
     def __post_init__(self) -> None:
         self.is_seat = self.endpoint.party is Party.SEAT
         self.is_real = self.endpoint.party is not Party.SYSTEM
-
-    @property
-    def extension(self) -> str:
-        """The seat's extension, "" for anyone else."""
-        return self.endpoint.name if self.is_seat else ""
+        self.extension = self.endpoint.name if self.is_seat else ""
 
     @property
     def spoken_name(self) -> str:

@@ -100,7 +100,7 @@ class Legs:
         self._talk.joined(leg, event)
 
     def hung_up(self, leg: Leg, _event: LegHungUpBy) -> None:
-        if leg.alive and not any(segment.other(leg).hung_up for segment in leg.segments):
+        if leg.alive and not [segment for segment in leg.segments if segment.other(leg).hung_up]:
             leg.hung_up = True
 
     def left(self, leg: Leg, at: float | None) -> None:
@@ -125,8 +125,10 @@ class Legs:
         if leg.is_seat and not leg.left:
             self._floor.unseat(leg)
             self._seat_left(leg, at)
-        if not any(other.alive for other in leg.call.legs):
-            self._finish(leg.call, at)
+        for other in leg.call.legs:
+            if other.alive:
+                return
+        self._finish(leg.call, at)
 
     def _seat_left(self, leg: Leg, at: float | None) -> None:
         mine = [other for other in leg.call.legs if other.extension == leg.extension]

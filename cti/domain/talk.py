@@ -123,8 +123,10 @@ class Talk:
 
     def _settle(self, affected: list[Leg], at: float | None) -> None:
         """Make the segments of these legs what their bridges say."""
+        hears: list[Leg] = []
         for leg in dict.fromkeys(affected):
-            hears = self.reach(leg)
+            if leg not in hears:  # whoever hears the last one hears whom that one hears
+                hears = self.reach(leg)
             for segment in list(leg.segments):
                 if segment.apart:
                     if not _left_alone(segment).bridge:
