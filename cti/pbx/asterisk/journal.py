@@ -23,6 +23,7 @@ SUFFIX: Final = ".ami"
 _RESERVE_NAME: Final = "reserve"
 _ROOM_AGAIN: Final = 4  # times the reserve must be free before it is taken again
 _CHUNK: Final = 256 * 1024
+_AHEAD: Final = 4096  # bytes that may have been written since the writer told how far it is
 _DAY_S: Final = 86_400.0
 
 
@@ -177,16 +178,27 @@ class Tail:
         while True:
             if self._file < 0 and not self._open():
                 return
-            following = None if latest.partition(":")[0] == self._name else self._following()
-            while data := os.pread(
-                self._file, max(min(_CHUNK, int(end) - self._offset), 0) if only and self._name == last else _CHUNK, self._offset
-            ):
+            if self._name == last:
+                yield from self._read_last(int(end), 0 if only else _AHEAD)
+                return
+            following = self._following()
+            while data := os.pread(self._file, _CHUNK, self._offset):
                 self._offset += len(data)
                 yield data, self.position
-            if following is None or (only and self._name == last):
+            if following is None:
                 return
             self._close()
             self._name, self._offset = following, 0
+
+    def _read_last(self, end: int, ahead: int) -> Iterator[tuple[bytes, str]]:
+        """The file that is being written: as much as is there, or up to `end` where nothing is read `ahead`. Most often one read does."""
+        while (size := max(min(_CHUNK, end + ahead - self._offset), ahead)) > 0:
+            data = os.pread(self._file, size, self._offset)
+            if data:
+                self._offset += len(data)
+                yield data, self.position
+            if len(data) < size:
+                return
 
     def seek(self, position: str) -> None:
         """Go on from another position."""
