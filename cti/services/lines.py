@@ -30,6 +30,7 @@ BEAT_S = 2.0
 RETRY_S = 1.0
 Told = TypeVar("Told", PbxEvent, LegNow)
 LONGEST = 200
+_NAMING = frozenset({LegStarted, LegNamed, LegNow})
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -40,7 +41,7 @@ def topic(event: DomainEvent) -> str:
 
 def readable(event: Told) -> Told:
     """A leg's event, or a leg of a snapshot, without controls, halves of characters and marks that turn the direction of writing, wherever a caller sent them."""
-    if not isinstance(event, LegStarted | LegNamed | LegNow):
+    if type(event) not in _NAMING:
         return event
     texts = {name: getattr(event, name, "") for name in ("number", "name", "dialed")}
     bad = {
