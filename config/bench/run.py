@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import uvloop
 
-from config.bench import lookup, memory, pop, pop_real
-from config.bench.processes import allow_many_files
-from config.bench.results import Result, Tell, exit_code, show
+from config.bench import events, lookup, memory, pop, pop_real
+from config.bench.processes import HelperFailed, allow_many_files
+from config.bench.results import MISSED, Result, Tell, exit_code, show
 
 Bench = Callable[..., Coroutine[Any, Any, list[Result]]]
 BENCHES: Final[Mapping[str, Bench]] = {
@@ -20,6 +20,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "pop-real": pop_real.measure,
     "lookup": lookup.measure,
     "memory": memory.measure,
+    "events": events.measure,
 }
 
 
@@ -30,7 +31,11 @@ def run(name: str, folder: Path, tell: Tell, *, as_json: bool, quick: bool) -> i
     found: list[Result] = []
     for bench in chosen:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results = runner.run(bench(folder, tell, quick=quick))
+            try:
+                results = runner.run(bench(folder, tell, quick=quick))
+            except HelperFailed as failed:
+                tell(str(failed))
+                return MISSED
         found += results
         if as_json:
             for result in results:
