@@ -79,8 +79,12 @@ async def heard(private_lab: AsteriskLab, tmp_path: Path) -> AsyncIterator[Watch
     outside = lab.outside(Habit(ring_s=(0.3, 0.3)))
     for group in (*phones, outside):
         await group.start()
-    async with watching(driver) as watch:
-        yield watch
+    try:
+        async with watching(driver) as watch:
+            yield watch
+    finally:
+        for group in (*phones, outside):
+            await group.stop()
 
 
 def seats(*extensions: str, queue: str = "support") -> list[Member]:

@@ -124,18 +124,26 @@ async def at_desks(house: House, pbx: PbxOnly) -> AsyncIterator[dict[str, str]]:
         house.tree, pbx.callers_address, house.home / "phones", [(s["extension"], s["secret"]) for s in seats], habit
     )
     await phones.start()
-    sat: dict[str, str] = {}
-    for (login, password), seat in zip(agents_of(house).items(), seats, strict=False):
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-            async with browser.post(f"{house.url}signin", data={"login": login, "password": password, "next": "/me"}) as page:
-                csrf = re.search(r'data-csrf="([^"]+)"', await page.text())
-            assert csrf is not None, f"{login} could not sign in"
-            body = {"seat_id": str(seat["id"]), "state": "ready", "take_over": True}
-            async with browser.post(f"{house.url}api/v1/seat/sign-in", json=body, headers={"X-CSRF-Token": csrf[1]}) as answer:
-                assert answer.ok, await answer.text()
-        sat[seat["extension"]] = login
-    yield sat
-    await phones.stop()
+    try:
+        yield {
+            seat["extension"]: await sat_down(house, login, seat["id"])
+            for login, seat in zip(agents_of(house), seats, strict=False)
+        }
+    finally:
+        await phones.stop()
+
+
+async def sat_down(house: House, login: str, seat_id: int) -> str:
+    """Sign in and sit down as a browser would; the login."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        form = {"login": login, "password": agents_of(house)[login], "next": "/me"}
+        async with browser.post(f"{house.url}signin", data=form) as page:
+            csrf = re.search(r'data-csrf="([^"]+)"', await page.text())
+        assert csrf is not None, f"{login} could not sign in"
+        body = {"seat_id": str(seat_id), "state": "ready", "take_over": True}
+        async with browser.post(f"{house.url}api/v1/seat/sign-in", json=body, headers={"X-CSRF-Token": csrf[1]}) as answer:
+            assert answer.ok, await answer.text()
+    return login
 
 
 def agents_of(house: House) -> dict[str, str]:
