@@ -421,7 +421,9 @@ class Program:
     # ------------------------------------------------------------------------------------------------------------ position
 
     def _keep_position(self, pbx_id: int, epoch: str, position: str) -> None:
-        self._positions[pbx_id] = (epoch, position)
+        """`position` is "" as long as a call is open that stands in what was read first: then it is where this start began to read."""
+        if position:
+            self._positions[pbx_id] = (epoch, position)
 
     async def _write_positions(self) -> None:
         """How far the journal has been taken into the books, written behind the books themselves."""
