@@ -32,7 +32,7 @@ from cti.services.sitting import Sitting
 TABLES = ("seats", "queues", "figures", "health")
 BUSY = ("ringing", "talking", "held", "wrap_up")
 GROUPS = {"ready": "ready", **dict.fromkeys(BUSY, "busy"), "paused": "paused", "unreachable": "paused"}
-GATHER_S, AT_ONCE, BREATH_S = 0.2, 48, 0.005
+GATHER_S, AT_ONCE, BREATH_S = 0.2, 16, 0.005
 Person = dict[str, Any]
 
 

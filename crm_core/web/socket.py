@@ -26,7 +26,7 @@ from crm_core.web.ask import Ask
 log = structlog.get_logger(__name__)
 FeedDoor = Callable[[Principal], FeedAddress]
 RECHECK_S = 15.0
-AT_ONCE = 300
+AT_ONCE = 50
 SILENT = 2
 MAX_FRAME = 16 * 1024
 SIGNED_OUT = 4401

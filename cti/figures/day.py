@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -96,13 +96,9 @@ def rows_behind(name: str, unit_id: int, day: str, queue: str = "", agent: int |
 def shown(figure: Figure, day: str, queue: str = "", agent: int | None = None) -> dict[str, Any]:
     """A figure as feeds and pages carry it."""
     definition = SHOWN[figure.name]
-    query = {
-        "figure": figure.name,
-        "day": day,
-        **({"queue": queue} if queue else {}),
-        **({"agent": str(agent)} if agent is not None else {}),
-    }
+    of_queue = f"&queue={quote_plus(queue)}" if queue else ""
+    of_agent = f"&agent={agent}" if agent is not None else ""
     return {
         "value": figure.value, "kind": definition.kind, "num": round(figure.num, 3), "den": round(figure.den, 3), "formula": definition.formula,
-        "title": definition.title, "href": f"/calls?{urlencode(query)}",
+        "title": definition.title, "href": f"/calls?figure={figure.name}&day={day}{of_queue}{of_agent}",
     }  # fmt: skip
