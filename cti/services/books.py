@@ -26,6 +26,24 @@ BATCH = 500
 GATHER_S, BUSY_GATHER_S, BUSY = 0.05, 0.25, 40
 
 
+# How the SQLSTATEs begin by which a server says that it is not the write that is wrong: connection, read-only for now, rolled back for
+# others' sake, resources, locks, an operator, the system. A server that starts up or shuts down answers like this.
+_PASSING = ("08", "25006", "40", "53", "55P03", "57", "58")
+
+
+class DatabaseAway(Exception):
+    """Nothing can be written just now, whatever it is."""
+
+
+def _means_away(error: Exception) -> bool:
+    if isinstance(error, OperationalError | InterfaceError | OSError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return isinstance(state, str) and state.startswith(_PASSING)
+
+
 class Page:
     """One transaction being written. What is given to it reaches the database at the next `now`, or at the end.
 
@@ -135,8 +153,8 @@ class Books:
             batch = [self._line[i] for i in range(min(len(self._line), 1 if careful else BATCH))]
             try:
                 possible = await self._commit(batch)
-            except (OperationalError, InterfaceError, OSError) as error:
-                log.warning("the database is away; writes wait", waiting=len(self._line), why=type(error).__name__)
+            except DatabaseAway as away:
+                log.warning("the database is away; writes wait", waiting=len(self._line), why=str(away))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
                 continue
@@ -164,11 +182,9 @@ class Books:
 
         try:
             await self._db.write(write_all)
-        except (OperationalError, InterfaceError, OSError):
-            raise
         except Exception as error:
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise OperationalError(str(error.statement), None, error) from error
+            if _means_away(error):
+                raise DatabaseAway(type(error).__name__) from error
             if len(batch) == 1:
                 log.exception("a write is impossible and was left out")
             return False

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from crm_core.kernel.db import Database
 from cti.services.books import BATCH, Books, Page, Write
+from tests.peers.postgres_server import PostgresServer
 
 T = TypeVar("T")
 
@@ -168,6 +169,59 @@ async def test_a_write_put_by_what_follows_a_write_is_written_too(database: Flak
         await until(lambda: books.waiting == 0 and books._idle.is_set())
         await books.settled()
     assert await written(database) == ["a", "b"]
+
+
+@pytest.mark.postgres
+async def test_a_server_that_ends_and_starts_takes_no_write_along(postgres_url: str, postgres_server: PostgresServer) -> None:
+    """While it shuts down and starts up it answers, and refuses: that is no reason to leave out a write."""
+    database = Database(postgres_url)
+    async with database.begin() as db:
+        await db.execute(text("CREATE TABLE line (id SERIAL PRIMARY KEY, word TEXT UNIQUE NOT NULL)"))
+    books, wanted = Books(database), []
+
+    async def put_for(seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
+            wanted.append(str(len(wanted)))
+            books.put(line(wanted[-1]))
+            await asyncio.sleep(0.002)
+
+    async with served(books):
+        for _ in range(3):
+            putting = asyncio.create_task(put_for(1.5))
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(postgres_server.stop)
+            await asyncio.to_thread(postgres_server.start)
+            await putting
+        await asyncio.wait_for(books.settled(), 30)
+    async with database.read() as db:
+        found = list((await db.execute(text("SELECT word FROM line ORDER BY id"))).scalars())
+    await database.close()
+    postgres_server.stop()
+    postgres_server.start()  # by this thread: it ends with whoever started it
+    assert [word for word in wanted if word not in set(found)] == [] and len(found) == len(wanted)
+
+
+@pytest.mark.postgres
+async def test_a_value_that_the_server_can_not_take_holds_nothing_up(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    async with database.begin() as db:
+        await db.execute(text("CREATE TABLE line (id SERIAL PRIMARY KEY, word TEXT UNIQUE NOT NULL, size INTEGER)"))
+    books = Books(database)
+
+    def sized(word: str, size: object) -> Write:
+        def write(page: Page) -> None:
+            page.now().execute(text("INSERT INTO line (word, size) VALUES (:word, :size)"), {"word": word, "size": size})
+
+        return write
+
+    async with served(books):
+        for word, size in (("a", 1), ("b", "one"), ("c", 2**40), ("d\0", 4), ("e", 5)):
+            books.put(sized(word, size))
+        await asyncio.wait_for(books.settled(), 20)
+    async with database.read() as db:
+        assert list((await db.execute(text("SELECT word FROM line ORDER BY id"))).scalars()) == ["a", "e"]
+    await database.close()
 
 
 def test_the_errors_that_mean_away_are_not_those_that_mean_impossible() -> None:
