@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import structlog
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from crm_core.entities.people import Customer
 from crm_core.kernel.bus import Bus
@@ -22,6 +22,7 @@ from crm_core.lookup import NumberLookup
 from crm_core.matches import Match
 from crm_core.numbers import Number, NumberRules, read
 from cti.events import CallAnswered, CallEnded, CallerKnown, CallEvent, CallLinked, CallOffered, CallStarted, Direction
+from cti.services.books import insert_rows
 from cti.services.lines import topic
 from cti.storage import CallLink
 
@@ -185,11 +186,12 @@ def write_links(db: Connection, links: list[Link]) -> None:
     new = {link.call_id: link for link in links}
     calls = list(new)
     for first in range(0, len(calls), 500):
-        there = select(CallLink.call_id).where(CallLink.kind == CUSTOMER, CallLink.call_id.in_(calls[first : first + 500]))
+        # By the call alone: a database that has no statistics yet might think that the kind says more.
+        there = select(CallLink.call_id, CallLink.kind).where(CallLink.call_id.in_(calls[first : first + 500]))
         for row in db.execute(there):
-            new.pop(row.call_id, None)
-    if new:
-        db.execute(insert(table_of(CallLink)), [{"kind": CUSTOMER, **asdict(link)} for link in new.values()])
+            if row.kind == CUSTOMER:
+                new.pop(row.call_id, None)
+    insert_rows(db, CallLink, [{"kind": CUSTOMER, **asdict(link)} for link in new.values()])
     table = table_of(Customer)
     touched = {link.thing_id: link.at for link in links}
     statement = update(table).where(table.c.id == bindparam("of")).values(last_contact_at=bindparam("seen"))

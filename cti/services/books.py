@@ -10,10 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Connection,
+    Float,
+    Insert,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from crm_core.kernel.db import Base, Database, table_of
@@ -23,6 +38,7 @@ Write = Callable[["Page"], None]
 After = Callable[[], None]
 Together = Callable[[Connection, list[Any]], None]
 BATCH = 500
+_PLAIN = (Integer, Float, Boolean, String)
 GATHER_S, BUSY_GATHER_S, BUSY = 0.05, 0.25, 40
 
 
@@ -101,8 +117,25 @@ def insert_rows(connection: Connection, table: type[Base], rows: list[dict[str, 
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         alike[tuple(row)].append(row)
-    for group in alike.values():
-        connection.execute(insert(table_of(table)), group)
+    for names, group in alike.items():
+        if (
+            len(group) > 1
+            and connection.dialect.name == "postgresql"
+            and (statement := _by_columns(table_of(table), names)) is not None
+        ):
+            connection.execute(statement, {name: [row[name] for row in group] for name in names})
+        else:
+            connection.execute(insert(table_of(table)), group)
+
+
+@lru_cache(256)
+def _by_columns(table: Table, names: tuple[str, ...]) -> Insert | None:
+    """PostgreSQL takes many rows as one statement with a list for each column, several times as fast; None where a type forbids it."""
+    columns = [table.c[name] for name in names]
+    if not all(isinstance(column.type, _PLAIN) for column in columns):
+        return None
+    lists = (func.unnest(bindparam(column.name, type_=ARRAY(column.type))) for column in columns)
+    return insert(table).from_select(names, select(*lists))
 
 
 class Books:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from crm_core.days import day_of
 from crm_core.kernel.bus import Bus
@@ -90,11 +90,14 @@ class Booking:
 def _book(db: Connection, calls: list[Booking]) -> None:
     """Write calls with all their rows, those left out that stand there already: a call told again is told for nothing."""
     new = {booking.key: booking for booking in reversed(calls)}
-    key = tuple_(Call.pbx_id, Call.epoch, Call.pbx_call_id)
-    names = list(new)
-    for first in range(0, len(names), 200):
-        for row in db.execute(select(Call.pbx_id, Call.epoch, Call.pbx_call_id).where(key.in_(names[first : first + 200]))):
-            new.pop((row.pbx_id, row.epoch, row.pbx_call_id))
+    boots: dict[tuple[int, str], list[str]] = {}
+    for pbx_id, epoch, name in new:
+        boots.setdefault((pbx_id, epoch), []).append(name)
+    for (pbx_id, epoch), names in boots.items():
+        of_boot = select(Call.pbx_call_id).where(Call.pbx_id == pbx_id, Call.epoch == epoch)
+        for first in range(0, len(names), 500):
+            for name in db.execute(of_boot.where(Call.pbx_call_id.in_(names[first : first + 500]))).scalars():
+                new.pop((pbx_id, epoch, name))
     gathered: dict[type[Base], list[dict[str, Any]]] = {}
     for booking in new.values():
         if booking.legs and _in_another(db, booking):

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from config.bench.customers import prepare_schema
 from crm_core.kernel.db import Database
-from cti.services.books import BATCH, Books, Page, Write
+from cti.services.books import BATCH, Books, Page, Write, insert_rows
+from cti.storage import Call, Pbx
 from tests.peers.postgres_server import PostgresServer
 
 T = TypeVar("T")
@@ -221,6 +223,38 @@ async def test_a_value_that_the_server_can_not_take_holds_nothing_up(postgres_ur
         await asyncio.wait_for(books.settled(), 20)
     async with database.read() as db:
         assert list((await db.execute(text("SELECT word FROM line ORDER BY id"))).scalars()) == ["a", "e"]
+    await database.close()
+
+
+@pytest.mark.postgres
+async def test_many_rows_at_once_are_on_postgresql_what_they_are_one_by_one(postgres_url: str) -> None:
+    """Numbers, words, yes and no, nothing at all; and columns that were not given."""
+    unit_id = await prepare_schema(postgres_url)
+    database = Database(postgres_url)
+    own = {"unit_id": unit_id, "pbx_id": 7}
+    whole = {
+        "epoch": "e",
+        "caller": "王",
+        "answered_at": None,
+        "started_at": 1795309400.123456,
+        "talk_s": 4.5,
+        "unobserved": True,
+        "user_id": None,
+    }
+    calls = [
+        {**own, "id": n, "pbx_call_id": f"p-{n}", **whole, "answered_at": 5.25 if n == 3 else None, "unobserved": n == 1} for n in (1, 2, 3)
+    ]  # fmt: skip
+
+    def write(db: Connection) -> None:
+        insert_rows(db, Pbx, [{"id": 7, "unit_id": unit_id, "name": "pbx"}])
+        insert_rows(db, Call, calls)
+        insert_rows(db, Call, [{**own, "id": 4, "pbx_call_id": "p-4"}])
+
+    await database.write(write)
+    async with database.read() as db:
+        found = [dict(row) for row in (await db.execute(select(Call.__table__).order_by(Call.id))).mappings()]
+    assert [{name: row[name] for name in calls[0]} for row in found[:3]] == calls
+    assert {(row["number"], row["rebuilt"], row["day"]) for row in found} == {("", False, "")}
     await database.close()
 
 
