@@ -24,7 +24,7 @@ from config.bench.noise import percentile
 from config.bench.pop import QUICK
 from config.bench.results import Result, Tell
 from config.bench.rig import ProductSide
-from config.bench.server import Server
+from config.bench.server import QUICK_TO_FILL, Server
 from config.bench.slow_product import ANSWER_S
 from config.bench.watch import Watch
 from config.upgrade import newest
@@ -120,7 +120,7 @@ def _sample(db: sqlite3.Connection, plan: Plan) -> tuple[int, list[str]]:
 
 
 async def _postgres(folder: Path, plan: Plan, watch: Watch, tell: Tell) -> Result | None:
-    server = Server.start(folder / "postgres")
+    server = Server.start(folder / "postgres", **QUICK_TO_FILL)
     if server is None:
         tell("No PostgreSQL is installed here: SQLite only")
         return None

@@ -18,24 +18,25 @@ from typing import Final, Self
 from config.bench.product import free_port
 
 _FOLDERS: Final = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin")
-_SETTINGS: Final = {
-    "listen_addresses": "127.0.0.1",
-    "fsync": "off",
-    "shared_buffers": "256MB",
-    "max_wal_size": "4GB",
-    "timezone": "UTC",
-}
+_ALWAYS: Final = {"listen_addresses": "127.0.0.1", "timezone": "UTC"}
+QUICK_TO_FILL: Final = {"fsync": "off", "shared_buffers": "256MB", "max_wal_size": "4GB"}
+"""For what is made once and only read from then on; nothing in it would survive a loss of power."""
 
 
 class Server:
     """A running server."""
 
-    def __init__(self, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
-        self._folder, self.port, self._process = folder, port, process
+    def __init__(self, folder: Path, port: int, command: list[str]) -> None:
+        self._folder, self.port, self._command = folder, port, command
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder)  # noqa: S603 - our own words
 
     @classmethod
-    def start(cls, folder: Path) -> Self | None:
-        """Start it, making the cluster if there is none; None where PostgreSQL is not installed."""
+    def start(cls, folder: Path, **settings: str) -> Self | None:
+        """Start it, making the cluster if there is none, with its defaults but for `settings`; None where PostgreSQL is not installed."""
         programs = _programs()
         if programs is None:
             return None
@@ -59,13 +60,9 @@ class Server:
             ]
             subprocess.run(_as(user, words), check=True, capture_output=True, cwd=folder)  # noqa: S603 - our own words
         port = free_port()
-        settings = {**_SETTINGS, "port": str(port), "unix_socket_directories": str(folder)}
+        settings = {**_ALWAYS, **settings, "port": str(port), "unix_socket_directories": str(folder)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own words
-                _as(user, [str(programs / "postgres"), "-D", str(folder / "data"), *options]), stdout=log, stderr=log, cwd=folder
-            )
-        return cls(folder, port, process)
+        return cls(folder, port, _as(user, [str(programs / "postgres"), "-D", str(folder / "data"), *options]))
 
     def url(self, database: str, driver: str = "") -> str:
         """Its address."""
@@ -89,6 +86,10 @@ class Server:
         """End it."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
+
+    def start_again(self) -> None:
+        """Start it as it was, at the same address."""
+        self._process = self._begin()
 
 
 def _programs() -> Path | None:
