@@ -31,7 +31,7 @@ IN_A_CALL: Final = frozenset({"ringing", "talking", "held"})
 ALWAYS: Final = (
     "kill main", "kill reader", "kill both", "freeze main", "cut", "half-open", "hold", "manner", "disk full", "restart",
 )  # fmt: skip
-HEARD: Final = ("clock", "freeze main", "hold", "manner")
+HEARD: Final = ("clock", "hold")
 """Nothing goes unheard in these. The PBX's clock is set only here: how a gap is filled whose ends are told by two clocks is not mended."""
 WITH_SERVERS: Final = ("postgres", "redis")
 

@@ -34,7 +34,7 @@ async def test_on_sqlite_in_one_process(tmp_path: Path) -> None:
 
 
 async def test_the_clock_of_the_pbx_is_set_by_an_hour(tmp_path: Path) -> None:
-    run = Run(tmp_path, shape(HEARD, 0.2), f"sqlite+aiosqlite:///{tmp_path / 'lingxi.sqlite3'}")
+    run = Run(tmp_path, shape(HEARD, 0.25), f"sqlite+aiosqlite:///{tmp_path / 'lingxi.sqlite3'}")
     verdict = await run.go()
     assert verdict.counts["the clock was set in it"] > 5
     assert not verdict.differences, run.report(verdict)
