@@ -77,6 +77,7 @@ class Leg:
     pair: str = ""
     bridge: str = ""
     moved_at: float | None = None  # last time it entered or left a bridge
+    been: dict[str, float | None] = field(default_factory=dict)  # bridges it left, and when
     held_at: float | None = None  # last time its hold changed
     named_at: float | None = None  # last time its number was set
     busy_at: float | None = None  # first time it waited in a line or heard anybody

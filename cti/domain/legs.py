@@ -40,6 +40,8 @@ class Legs:
         known = floor.legs.get(event.leg)
         if known is not None:
             known.dialed = known.dialed or event.dialed
+            if floor.unheard and older(event.at, known.started_at):
+                self._began_earlier(known, event.at)
             return
         if floor.is_gone(event.leg):
             return
@@ -53,6 +55,12 @@ class Legs:
         for early in floor.early(event.leg):
             self._apply(early)
         self._tell_when_clear(call, event)
+
+    def _began_earlier(self, leg: Leg, at: float | None) -> None:
+        """The books have the very moment; what was heard of it came a little later, maybe later than what they tell next."""
+        leg.started_at = at
+        if older(at, leg.call.started_at):
+            leg.call.started_at = at
 
     def _tell_when_clear(self, call: Call, event: PbxEvent) -> None:
         """A call is told as soon as its direction is sure; the PBX may name its later legs before the first."""

@@ -28,7 +28,7 @@ class Offers:
 
     def offered(self, leg: Leg, event: OfferStarted) -> None:
         entry = self._waits.entry(leg, event.queue)
-        known = self._floor.offers.get(event.offer_leg) or self._direct(leg.call, event.extension)
+        known = self._floor.offers.get(event.offer_leg) or self._direct(leg.call, event.extension) or self._through(event.offer_leg)
         if known is not None:
             self._learn(known, event, leg, entry)
             return
@@ -64,6 +64,13 @@ class Offers:
             if offer.result is None and offer.extension == extension and not offer.queue and piped:
                 return offer
         return None
+
+    def _through(self, name: str) -> Offer | None:
+        """The offer to the seat behind a pipe inside the PBX, made before the queue named the pipe."""
+        pipe = self._floor.legs.get(name)
+        if pipe is None or pipe.is_real or not pipe.pair:
+            return None
+        return next((leg.offer for leg in pipe.call.legs if leg.dialed_by == pipe.pair and leg.offer is not None), None)
 
     def rung(self, leg: Leg, at: float | None) -> None:
         """A seat's phone rings. Unless a queue does it (and says so itself), this is an offer of its own."""

@@ -29,12 +29,17 @@ class Talk:
     # ---------------------------------------------------------------------------------------------------------- events
 
     def joined(self, leg: Leg, event: LegJoined) -> None:
-        if not leg.alive or leg.bridge == event.bridge or older(event.at, leg.moved_at):
+        if not leg.alive or leg.bridge == event.bridge:
+            return
+        # The PBX's books tell everything again in its order, a little earlier than it was heard.
+        if older(event.at, leg.been.get(event.bridge) if self._floor.unheard else leg.moved_at):
             return
         self._move(leg, event.bridge, event.at)
 
     def parted(self, leg: Leg, event: LegParted) -> None:
-        if leg.bridge != event.bridge or older(event.at, leg.moved_at):
+        if leg.bridge != event.bridge:
+            return
+        if older(event.at, leg.moved_at) and (event.bridge in leg.been or not self._floor.unheard):
             return
         self._move(leg, "", event.at)
 
@@ -107,6 +112,7 @@ class Talk:
         alone = not leg.pair and not leg.segments and not bridges.get(bridge)
         before = [] if alone else self.reach(leg)
         if leg.bridge:
+            leg.been[leg.bridge] = at
             mates = bridges[leg.bridge]
             mates.remove(leg)
             if not mates:

@@ -6,7 +6,7 @@ word, since a PBX says "abandoned" of a time-out too and only what the caller's 
 
 from __future__ import annotations
 
-from cti.domain.call import AT_ONCE_S, Entry, span
+from cti.domain.call import AT_ONCE_S, Entry, older, span
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
 from cti.events import CallLeftQueue, CallQueued, EntryOutcome
@@ -20,11 +20,8 @@ class Waits:
         self._floor = floor
 
     def joined(self, leg: Leg, event: QueueJoined) -> None:
-        for entry in leg.call.entries:
-            if entry.queue == event.queue and (
-                (entry.leg is leg and entry.waiting) or (entry.joiner is leg and _same(entry.joined_at, event.at))
-            ):
-                return
+        if any(entry.queue == event.queue and _told_before(entry, leg, event.at) for entry in leg.call.entries):
+            return
         self.open(leg, event.queue, event.position, event.at, event.at)
 
     def open(self, leg: Leg, queue: str, position: int, joined_at: float | None, at: float | None) -> Entry:
@@ -39,7 +36,7 @@ class Waits:
 
     def abandoned(self, leg: Leg, event: QueueAbandoned) -> None:
         entry = self.entry(leg, event.queue)
-        if entry is None:
+        if entry is None or older(event.at, entry.joined_at):
             return
         entry.abandoned = True
         if entry.left and entry.outcome is None:
@@ -47,7 +44,7 @@ class Waits:
 
     def left(self, leg: Leg, event: QueueLeft) -> None:
         entry = self.entry(leg, event.queue)
-        if entry is None or entry.left:
+        if entry is None or entry.left or older(event.at, entry.joined_at):
             return
         entry.left, entry.left_at = True, event.at
         self._unlist(entry)
@@ -117,5 +114,8 @@ class Waits:
             del self._floor.waits[entry.queue]
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    return one is not None and one == other
+def _told_before(entry: Entry, leg: Leg, at: float | None) -> bool:
+    """Whether a leg that joins at that moment joins what is this very wait: told again, it comes before the wait's end."""
+    if entry.waiting and leg in (entry.leg, entry.joiner):
+        return True
+    return entry.joiner is leg and at is not None and (at == entry.joined_at or older(at, entry.left_at))
