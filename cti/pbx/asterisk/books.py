@@ -24,7 +24,7 @@ _DISORDER_S: Final = 5.0  # rows this much earlier than asked for still follow
 
 
 class Row(Struct, frozen=True, gc=False):
-    """One line of the event log. `extra` holds what belongs to its kind only."""
+    """One line of the event log. `extra` holds what belongs to its kind only, `detail` which of its kind it is, if there are several."""
 
     kind: str
     at: float
@@ -37,15 +37,17 @@ class Row(Struct, frozen=True, gc=False):
     leg: str
     call: str
     extra: dict[str, Any]
+    detail: str = ""
 
 
 class QueueRow(Struct, frozen=True, gc=False):
-    """One line of the log of the queues. `at` is in whole seconds."""
+    """One line of the log of the queues. `at` is in whole seconds; what `data` means depends on the kind."""
 
     at: int
     leg: str
     queue: str
     kind: str
+    data: tuple[str, ...] = ()
 
 
 class Books:
@@ -74,7 +76,7 @@ def read_row(line: str) -> Row | None:
         extra = json.loads(fields[19]) if fields[19] else {}
         return Row(
             fields[0], float(fields[1]), fields[3], fields[2], fields[7], fields[9], fields[10], fields[11], fields[14], fields[15],
-            extra if isinstance(extra, dict) else {},
+            extra if isinstance(extra, dict) else {}, fields[18],
         )  # fmt: skip
     except (csv.Error, ValueError, StopIteration):
         return None
@@ -85,7 +87,7 @@ def read_queue_row(line: str) -> QueueRow | None:
     fields = line.split("|")
     if len(fields) < 5 or not fields[0].isdigit():
         return None
-    return QueueRow(int(fields[0]), fields[1], fields[2], fields[4])
+    return QueueRow(int(fields[0]), fields[1], fields[2], fields[4], tuple(fields[5:]))
 
 
 def _time_in_events(line: str) -> float | None:

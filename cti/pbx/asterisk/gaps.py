@@ -23,7 +23,7 @@ from cti.pbx_events import Booted, LinkDown, LinkUp, PbxEvent
 from cti.ports import Batch
 
 log = structlog.get_logger(__name__)
-MARGIN_S: Final = 0.2  # what was heard last may stand in the books a little earlier; told twice does no harm
+MARGIN_S: Final = 1.0  # the PBX stamps what it tells when it tells it, so the books have it earlier; told twice does no harm
 LOOK_BACK_S: Final = 3600.0  # who waited or dialled when the link went away
 SETTLE_S: Final = 0.2  # the books are written a moment after the fact
 _TAIL: Final = 64 * 1024

@@ -1,45 +1,52 @@
 """What Asterisk's books say of a time nobody listened to, in the same words as what is heard.
 
-Pure: rows in, PbxEvents out, so that the board concludes from them as from anything else. The books know less: nothing of holds, of
-ringing, of notes; a phone that was called is taken to have rung. Sources: the CEL design page of Asterisk, its queue log page.
+Pure: rows in, PbxEvents out, so that the board concludes from them as from anything else. The books know less: a phone that was
+called is taken to have rung, and who holds whom is told by the music that is played to them (Asterisk 22; older ones say nothing).
+Source: the CEL design page of Asterisk. Who was where is kept by `past_legs`; waits and offers are told by `past_waits`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from cti.pbx.asterisk.books import QueueRow, Row
 from cti.pbx.asterisk.channel_names import ExtensionOf, dialed_number, digits_are_seats, endpoint_of, shown
+from cti.pbx.asterisk.past_legs import PastLeg, PastLegs, targets
+from cti.pbx.asterisk.past_waits import PastWaits
+from cti.pbx.asterisk.translate import said_by_dialplan
 from cti.pbx_events import (
+    CallMerged,
     LegAnswered,
     LegDialed,
     LegEnded,
+    LegHeld,
     LegHungUpBy,
     LegJoined,
+    LegListens,
+    LegNamed,
+    LegParked,
     LegParted,
+    LegResumed,
     LegRinging,
     LegsPaired,
     LegStarted,
-    OfferAnswered,
-    OfferMissed,
-    OfferStarted,
     Party,
     PbxEvent,
-    QueueAbandoned,
-    QueueJoined,
-    QueueLeft,
+    RecordingStarted,
     TransferKind,
     Transferred,
 )
 
-_LEAVING: Final = frozenset({"CONNECT", "ABANDON", "EXITWITHTIMEOUT", "EXITWITHKEY", "EXITEMPTY"})
 _NOWHERE: Final = frozenset({"", "s", "h", "failed"})
+_NOBODY: Final = "N/A"
 _DEAF_BRIDGE: Final = "holding_bridge"
+_MUSIC: Final = {"MOH_STREAM_BEGIN": True, "MOH_STREAM_END": False}
 _AT_ONCE_S: Final = 0.05
 _COUNTER: Final = re.compile(r"(\d+)\.(\d+)$")
+
+Said = list[PbxEvent]
 
 
 def boots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -70,144 +77,225 @@ def past_of(
 
 
 class _Past:
-    """Who waits, dials and rings at the row in hand."""
+    """Reads row after row."""
 
     def __init__(self, rows: Sequence[Row], queues: Iterable[QueueRow], extension_of: ExtensionOf) -> None:
         self._extension_of = extension_of
-        self._queue: dict[str, str] = {}  # leg → queue it waits in
-        self._waits: dict[str, str] = {}  # call → leg that waits
-        self._dials: dict[str, tuple[str, str]] = {}  # call → leg that dials, and what
-        self._offers: dict[str, tuple[str, str, str]] = {}  # offer leg → waiting leg, queue, extension
-        self._halves: dict[str, str] = {}  # first half of a pipe → its leg
-        self._ends = {row.leg: row.at for row in rows if row.kind == "HANGUP"}
-        self._exits: dict[tuple[str, str], deque[str]] = defaultdict(deque)
-        for exit in queues:
-            if exit.kind in _LEAVING:
-                self._exits[(exit.leg, exit.queue)].append(exit.kind)
-        self._say: dict[str, Callable[[Row], list[PbxEvent]]] = {
-            "CHAN_START": self._started,
+        self._legs = PastLegs()
+        self._waits = PastWaits(self._legs, rows, queues)
+        ends = [row for row in rows if row.kind == "HANGUP"]
+        self._gave_up = {row.leg: row.at for row in ends if row.extra.get("hangupsource") == row.channel}
+        self._say: dict[str, Callable[[Row, PastLeg], Said]] = {
             "ANSWER": self._answered,
             "APP_START": self._app_began,
             "APP_END": self._app_ended,
             "BRIDGE_ENTER": self._joined,
-            "BRIDGE_EXIT": lambda row: [LegParted(leg=row.leg, bridge=str(row.extra.get("bridge_id", "")), at=row.at)],
+            "BRIDGE_EXIT": self._parted,
+            "STREAM_BEGIN": self._music,
+            "STREAM_END": self._music,
             "HANGUP": self._ended,
             "BLINDTRANSFER": self._blind,
             "ATTENDEDTRANSFER": self._attended,
+            "PICKUP": self._picked_up,
+            "PARK_START": lambda row, leg: [LegParked(leg=leg.name, at=row.at)],
+        }
+        self._runs: dict[str, Callable[[Row, PastLeg], Said]] = {
+            "Queue": self._waits.asks,
+            "Dial": self._dials,
+            "UserEvent": lambda row, leg: _noted(row),
+            "MixMonitor": self._recorded,
+            "ChanSpy": lambda row, leg: [LegListens(leg=leg.name, to="", at=row.at)],
         }
 
-    def take(self, row: Row) -> list[PbxEvent]:
+    def take(self, row: Row) -> Said:
+        """What this row says."""
+        if row.kind == "CHAN_START":
+            return self._started(row)
         say = self._say.get(row.kind)
-        return [] if say is None else say(row)
+        if say is None:
+            return []
+        leg = self._legs.get(row.leg) or self._unknown(row)
+        return [*self._changed(row, leg), *say(row, leg)]
 
     # ----------------------------------------------------------------------------------------------------------- legs
 
-    def _started(self, row: Row) -> list[PbxEvent]:
+    def _unknown(self, row: Row) -> PastLeg:
+        """A leg that began before the first row that was read."""
+        endpoint = endpoint_of(row.channel, self._extension_of)
+        leg = PastLeg(row.leg, row.call, row.channel, endpoint, inward=False, number=shown(row.number))
+        self._legs.begin(leg)
+        self._legs.other_half(leg)
+        return leg
+
+    def _started(self, row: Row) -> Said:
         endpoint = endpoint_of(row.channel, self._extension_of)
         inward = row.leg == row.call and row.dialed not in _NOWHERE and endpoint.party is not Party.SYSTEM
-        seat = endpoint.party is Party.SEAT
-        number = endpoint.name if seat else shown(row.number) if inward else ""
-        said: list[PbxEvent] = [
+        leg = PastLeg(row.leg, row.call, row.channel, endpoint, inward, number=shown(row.number))
+        self._legs.begin(leg)
+        number = endpoint.name if leg.is_seat else leg.number if inward else ""
+        said: Said = [
             LegStarted(
                 call=row.call, leg=row.leg, endpoint=endpoint, number=number, name=shown(row.name), dialed=row.dialed if inward else "",
                 inward=inward, at=row.at,
             )
         ]  # fmt: skip
-        said += self._pair(row)
-        if not inward and endpoint.party is not Party.SYSTEM:
-            said += self._called(row, endpoint.name if seat else "", seat=seat)
+        other = self._legs.other_half(leg)
+        if other is not None:
+            said.append(LegsPaired(leg=other.name, other=leg.name, at=row.at))
+        return said if inward or not leg.is_real else [*said, *self._called(row, leg)]
+
+    def _called(self, row: Row, leg: PastLeg) -> Said:
+        """A leg towards somebody: called by whoever dials it, or by the queue in which somebody of the same call waits."""
+        by, waiting = self._legs.who_dials(leg), self._legs.who_waits(leg.call)
+        said: Said = []
+        if waiting is not None and leg.is_seat and not self._legs.dials_it(leg, by):
+            said += self._waits.moved_on(row.at, waiting)
+            said += self._waits.offered(row.at, leg, waiting)
+            said.append(LegDialed(leg=leg.name, by=waiting.name, dialed=leg.endpoint.name, at=row.at))
+        elif by is not None:
+            leg.dialed_by = by
+            if waiting is not None and by.pair is not None and by.pair.offer is None and not by.pair.answered:
+                said += self._waits.offered(row.at, by.pair, waiting)  # the queue rings it through a pipe
+            what = next((target for target in targets(by.dials) if leg.means(target)), targets(by.dials)[0])
+            dialed = leg.endpoint.name if leg.is_seat else dialed_number(what)
+            said.append(LegDialed(leg=leg.name, by=by.name, dialed=dialed, at=row.at))
+        return [*said, LegRinging(leg=leg.name, at=row.at)] if leg.is_seat else said
+
+    def _changed(self, row: Row, leg: PastLeg) -> Said:
+        """What a row of any kind tells: that the leg counts to another call, that the dialplan set its caller's number right."""
+        said: Said = []
+        if row.call != leg.call:
+            self._legs.count_to(leg, row.call)
+            said.append(CallMerged(leg=leg.name, call=row.call, at=row.at))
+        number = shown(row.number)
+        if leg.inward and not leg.is_seat and number != leg.number:
+            leg.number = number
+            said.append(LegNamed(leg=leg.name, number=number, name=shown(row.name), at=row.at))
         return said
 
-    def _pair(self, row: Row) -> list[PbxEvent]:
-        pipe, _, half = row.channel.rpartition(";")
-        if not row.channel.startswith("Local/") or half not in ("1", "2"):
-            return []
-        other = self._halves.setdefault(pipe, row.leg)
-        return [] if other == row.leg else [LegsPaired(leg=other, other=row.leg, at=row.at)]
+    def _answered(self, row: Row, leg: PastLeg) -> Said:
+        leg.answered = True
+        said: Said = [LegAnswered(leg=leg.name, at=row.at)]
+        return said if leg.offer is None else [*said, *self._waits.taken(row.at, leg.offer, leg)]
 
-    def _called(self, row: Row, extension: str, *, seat: bool) -> list[PbxEvent]:
-        """A leg towards somebody: called for whoever waits or dials in the same call."""
-        waiting = self._waits.get(row.call)
-        said: list[PbxEvent] = []
-        if waiting is not None and seat:
-            queue = self._queue[waiting]
-            self._offers[row.leg] = (waiting, queue, extension)
-            said.append(OfferStarted(leg=waiting, offer_leg=row.leg, queue=queue, extension=extension, at=row.at))
-            said.append(LegDialed(leg=row.leg, by=waiting, dialed=extension, at=row.at))
-        elif row.call in self._dials:
-            by, what = self._dials[row.call]
-            said.append(
-                LegDialed(leg=row.leg, by=by, dialed=extension if seat else dialed_number(what.partition(",")[0]), at=row.at)
-            )
-        return [*said, LegRinging(leg=row.leg, at=row.at)] if seat else said
+    def _ended(self, row: Row, leg: PastLeg) -> Said:
+        said: Said = []
+        if leg.offer is not None and self._waits.goes_on(leg.offer, row.at):
+            said += self._waits.missed(row.at, leg.offer)
+        if not leg.answered and self._given_up(leg.dialed_by, row.at):
+            said.append(LegRinging(leg=leg.name))  # it rang and rang
+        if leg.name in self._gave_up:
+            said.append(LegHungUpBy(leg=leg.name, at=row.at))
+        if leg.queue:
+            said += self._waits.leaves(row.at, leg)
+        if leg.offer is not None:
+            self._waits.rings_no_more(leg.offer)
+        self._legs.end(leg)
+        cause = row.extra.get("hangupcause")
+        return [*said, LegEnded(leg=leg.name, cause=cause if isinstance(cause, int) else 0, at=row.at)]
 
-    def _answered(self, row: Row) -> list[PbxEvent]:
-        said: list[PbxEvent] = [LegAnswered(leg=row.leg, at=row.at)]
-        offer = self._offers.pop(row.leg, None)
-        if offer is not None:
-            leg, queue, extension = offer
-            if self._queue.pop(leg, None) is not None:
-                self._waits.pop(row.call, None)
-                self._next_exit(leg, queue)
-                said.append(QueueLeft(leg=leg, queue=queue, at=row.at))
-            said.append(OfferAnswered(leg=leg, offer_leg=row.leg, queue=queue, extension=extension, at=row.at))
-        return said
+    def _given_up(self, caller: PastLeg | None, at: float) -> bool:
+        """Whoever dialled hangs up now by themselves."""
+        return caller is not None and abs(self._gave_up.get(caller.name, 0.0) - at) <= _AT_ONCE_S
 
-    def _joined(self, row: Row) -> list[PbxEvent]:
+    # -------------------------------------------------------------------------------------------------------- hearing
+
+    def _joined(self, row: Row, leg: PastLeg) -> Said:
         if row.extra.get("bridge_technology") == _DEAF_BRIDGE:
             return []
-        return [LegJoined(leg=row.leg, bridge=str(row.extra.get("bridge_id", "")), at=row.at)]
+        said = self._waits.asks_another(row, leg)
+        bridge = str(row.extra.get("bridge_id", ""))
+        self._legs.move(leg, bridge)
+        self._has_dialed(leg)
+        if leg.queue:  # it hears somebody, so whoever rang last has taken it
+            said += self._waits.taken(row.at, leg.rings[-1], leg.rings[-1].leg) if leg.rings else self._waits.leaves(row.at, leg)
+        return [*said, LegJoined(leg=leg.name, bridge=bridge, at=row.at)]
 
-    def _ended(self, row: Row) -> list[PbxEvent]:
-        said: list[PbxEvent] = []
-        offer = self._offers.pop(row.leg, None)
-        if offer is not None and self._waits_on(offer[0], row.at):
-            leg, queue, extension = offer
-            said.append(OfferMissed(leg=leg, offer_leg=row.leg, queue=queue, extension=extension, at=row.at))
-        if row.extra.get("hangupsource") == row.channel:
-            said.append(LegHungUpBy(leg=row.leg, at=row.at))
-        cause = row.extra.get("hangupcause")
-        return [*said, LegEnded(leg=row.leg, cause=cause if isinstance(cause, int) else 0, at=row.at)]
+    def _parted(self, row: Row, leg: PastLeg) -> Said:
+        bridge = str(row.extra.get("bridge_id", ""))
+        if leg.bridge == bridge:
+            self._legs.move(leg, "")
+        return [LegParted(leg=leg.name, bridge=bridge, at=row.at)]
 
-    def _waits_on(self, leg: str, at: float) -> bool:
-        """The party goes on waiting after this: the seat missed the call, the caller did not give up."""
-        return leg in self._queue and self._ends.get(leg, at + 1) - at > _AT_ONCE_S
+    def _music(self, row: Row, leg: PastLeg) -> Said:
+        """Music is played to a leg that hears somebody: that one holds it."""
+        starts = _MUSIC.get(row.detail)
+        if starts is None:
+            return []
+        if starts:
+            others = self._legs.hears(leg) if leg.bridge else []
+            leg.holder = others[0].name if len(others) == 1 else ""
+            return [LegHeld(leg=leg.holder, at=row.at)] if leg.holder else self._waits.asks_another(row, leg)
+        holder, leg.holder = leg.holder, ""
+        return [LegResumed(leg=holder, at=row.at)] if holder else []
 
-    # --------------------------------------------------------------------------------------------------------- queues
+    # ------------------------------------------------------------------------------------------------ what a leg runs
 
-    def _app_began(self, row: Row) -> list[PbxEvent]:
-        if row.app == "Queue":
-            queue = row.data.partition(",")[0]
-            self._queue[row.leg], self._waits[row.call] = queue, row.leg
-            return [QueueJoined(leg=row.leg, queue=queue, position=0, at=row.at)]
+    def _app_began(self, row: Row, leg: PastLeg) -> Said:
+        runs = self._runs.get(row.app)
+        return [] if runs is None or leg.replaced else runs(row, leg)
+
+    def _app_ended(self, row: Row, leg: PastLeg) -> Said:
         if row.app == "Dial":
-            self._dials[row.call] = (row.leg, row.data)
+            self._has_dialed(leg)
+        if row.app != "Queue":
+            return []
+        leg.asked = ""
+        return self._waits.leaves(row.at, leg) if leg.queue else []
+
+    def _dials(self, row: Row, leg: PastLeg) -> Said:
+        leg.dials = row.data
+        self._legs.asks(leg)
         return []
 
-    def _app_ended(self, row: Row) -> list[PbxEvent]:
-        if row.app == "Dial":
-            self._dials.pop(row.call, None)
-        queue = self._queue.pop(row.leg, None) if row.app == "Queue" else None
-        if queue is None:
-            return []
-        self._waits.pop(row.call, None)
-        kind = self._next_exit(row.leg, queue)
-        gave_up = kind == "ABANDON" if kind else self._ends.get(row.leg, row.at + 1) - row.at <= _AT_ONCE_S
-        said: list[PbxEvent] = [LegHungUpBy(leg=row.leg, at=row.at)] if gave_up else []
-        if gave_up or kind == "EXITWITHTIMEOUT":
-            said.append(QueueAbandoned(leg=row.leg, queue=queue, at=row.at))
-        return [*said, QueueLeft(leg=row.leg, queue=queue, at=row.at)]
+    def _has_dialed(self, leg: PastLeg) -> None:
+        if leg.dials:
+            leg.dials = ""
+            self._legs.asks_no_more(leg)
 
-    def _next_exit(self, leg: str, queue: str) -> str:
-        exits = self._exits.get((leg, queue))
-        return exits.popleft() if exits else ""
+    def _recorded(self, row: Row, leg: PastLeg) -> Said:
+        """A name that is not given is made of the leg's own, by our configuration."""
+        file = row.data.partition(",")[0].rpartition("/")[2] or f"{leg.name}.raw"
+        return [RecordingStarted(leg=leg.name, file=file, at=row.at)]
 
     # ------------------------------------------------------------------------------------------------------ transfers
 
-    def _blind(self, row: Row) -> list[PbxEvent]:
-        party, to = row.extra.get("transferee_channel_uniqueid", ""), row.extra.get("extension", "")
-        return [Transferred(kind=TransferKind.BLIND, by=row.leg, party=str(party), to=str(to), done=True, at=row.at)]
+    def _picked_up(self, row: Row, leg: PastLeg) -> Said:
+        by = self._legs.get(row.extra.get("pickup_channel_uniqueid"))
+        return [] if by is None or leg.offer is None else self._waits.taken(row.at, leg.offer, by)
 
-    def _attended(self, row: Row) -> list[PbxEvent]:
-        party, to = row.extra.get("transferee_channel_uniqueid", ""), row.extra.get("transfer_target_channel_uniqueid", "")
-        return [Transferred(kind=TransferKind.ATTENDED, by=row.leg, party=str(party), to=str(to), done=True, at=row.at)]
+    def _blind(self, row: Row, leg: PastLeg) -> Said:
+        party, to = row.extra.get("transferee_channel_uniqueid", ""), row.extra.get("extension", "")
+        return [Transferred(kind=TransferKind.BLIND, by=leg.name, party=str(party), to=str(to), done=True, at=row.at)]
+
+    def _attended(self, row: Row, leg: PastLeg) -> Said:
+        party, to, consult = (
+            str(row.extra.get(key, "")).replace(_NOBODY, "")
+            for key in ("transferee_channel_uniqueid", "transfer_target_channel_uniqueid", "channel2_uniqueid")
+        )
+        if row.extra.get("app"):
+            self._take_over(self._legs.get(consult), self._legs.get(party))
+        return [
+            Transferred(kind=TransferKind.ATTENDED, by=leg.name, party=party, to=to, done=True, consult=consult, at=row.at),
+        ]
+
+    def _take_over(self, consult: PastLeg | None, party: PastLeg | None) -> None:
+        """The party runs from now on what the other ran: it waits in its place, or is whom the others ring for."""
+        if consult is None or party is None or consult is party:
+            return
+        party.asked, party.queue, party.dials = consult.asked, consult.queue, consult.dials
+        party.rings, consult.rings = consult.rings, []
+        for offer in party.rings:
+            offer.waiting = party
+        consult.queue = consult.dials = ""
+        consult.replaced = True
+        self._legs.asks_no_more(consult)
+        if party.queue or party.dials:
+            self._legs.asks(party)
+
+
+def _noted(row: Row) -> Said:
+    """A note of the dialplan, as UserEvent() was given it: `Kind,Key: value,…`."""
+    kind, *headers = row.data.split(",")
+    pairs = (header.partition(":") for header in headers if ":" in header)
+    return [said_by_dialplan(row.leg, kind, tuple((key.strip(), value.strip()) for key, _, value in pairs), row.at)]

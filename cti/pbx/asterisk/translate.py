@@ -316,8 +316,15 @@ class Translator:
         return PhoneSeen(extension=extension, registered=m.get("PeerStatus") in _REACHABLE, at=at)
 
     def _noted(self, at: float | None, m: Message) -> Said:
-        leg, kind = m.get("Uniqueid"), m.get("UserEvent")
-        if kind == _REFUSED_NOTE and (reason := _REFUSALS.get(m.get("Reason").lower())) is not None:
-            return QueueRefused(leg=leg, queue=m.get("Queue"), reason=reason, at=at)
         own = tuple((key, value) for key, value in m.items() if key not in _SNAPSHOT)
-        return Noted(leg=leg, kind=kind, fields=own, at=at)
+        return said_by_dialplan(m.get("Uniqueid"), m.get("UserEvent"), own, at)
+
+
+def said_by_dialplan(leg: str, kind: str, fields: tuple[tuple[str, str], ...], at: float | None) -> PbxEvent:
+    """What a UserEvent of the dialplan says: that a queue refused, if it is the one for it; else a note."""
+    if kind == _REFUSED_NOTE:
+        told = dict(reversed(fields))
+        reason = _REFUSALS.get(told.get("Reason", "").lower())
+        if reason is not None:
+            return QueueRefused(leg=leg, queue=told.get("Queue", ""), reason=reason, at=at)
+    return Noted(leg=leg, kind=kind, fields=fields, at=at)
