@@ -79,7 +79,7 @@ class PbxLine:
         self._bus, self._clock = bus, clock
         self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
-        self._starts: dict[int, str] = {}
+        self._starts: dict[int, tuple[str, str]] = {}  # by call: the boot and the position at which it was first heard of
         self._position = ""
         self._wishes: dict[str, Sequence[Member]] = {}  # by extension
         self._drops: dict[tuple[str, str], None] = {}
@@ -113,13 +113,13 @@ class PbxLine:
         self.replaying = False
         self._position = batch.position
         if batch.position:
-            oldest = next(iter(self._starts.values()), batch.position)  # positions only grow
-            self._keep_position(self.pbx_id, self.board.epoch, oldest)
+            epoch, oldest = next(iter(self._starts.values()), (self.board.epoch, batch.position))  # positions only grow
+            self._keep_position(self.pbx_id, epoch, oldest)
 
     def _publish(self, events: Sequence[DomainEvent]) -> None:
         for event in events:
             if isinstance(event, CallStarted):
-                self._starts[event.call_id] = self._position
+                self._starts[event.call_id] = (self.board.epoch, self._position)
             elif isinstance(event, CallEnded):
                 self._starts.pop(event.call_id, None)
             elif isinstance(event, PbxLinkChanged):

@@ -95,6 +95,7 @@ class AsteriskDriver:
         self._start_at = start_at
         self._parser = Parser(Translator.WANTED, self._garbage)
         self._translator = Translator(extension_of)
+        self._file = ""  # of the journal, the one that was read last
         self._gaps = Gaps(books, extension_of, journal)
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
@@ -146,6 +147,8 @@ class AsteriskDriver:
 
     async def _vouched(self, batch: Batch) -> Batch:
         """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
+        if not batch.rebuilt and any(isinstance(event, LinkDown) for event in batch.events):
+            await self._commands.close()  # whoever does not speak to us does not hear us either, though the socket may still stand
         if batch.rebuilt or not any(isinstance(event, LinkUp) for event in batch.events):
             return batch
         try:
@@ -166,6 +169,11 @@ class AsteriskDriver:
 
     def _batch(self, data: bytes, position: str, *, rebuilt: bool = False) -> Batch:
         events: list[PbxEvent] = []
+        file = position.rpartition(":")[0]
+        if file != self._file and self._parser.pending:  # the writer died in the middle of a message; its heir began a new file
+            log.warning("the journal has half a message at the end of a file", file=self._file, bytes=self._parser.pending)
+            self._parser = Parser(Translator.WANTED, self._garbage)
+        self._file = file
         for message in self._parser.feed(data):
             events += self._translator.feed(message)
         if events and (at := events[-1].at) is not None and not rebuilt:

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from cti.pbx.asterisk.ami_wire import END, LINK
 from cti.pbx.asterisk.books import Books, QueueRow, Row
 from cti.pbx.asterisk.channel_names import ExtensionOf
 from cti.pbx.asterisk.journal import files
@@ -27,6 +28,7 @@ MARGIN_S: Final = 1.0  # the PBX stamps what it tells when it tells it, so the b
 LOOK_BACK_S: Final = 3600.0  # who waited or dialled when the link went away
 SETTLE_S: Final = 0.2  # the books are written a moment after the fact
 _TAIL: Final = 64 * 1024
+_LINK: Final = f"Event: {LINK}\r\n".encode()  # what the journal says of the link itself, by our clock
 _STAMP: Final = re.compile(rb"\r\nTimestamp: (\d+\.\d+)")
 
 
@@ -69,7 +71,7 @@ class Gaps:
             if isinstance(event, Booted):
                 self._epoch = event.epoch
             elif event.at is not None and not isinstance(event, LinkUp | LinkDown):
-                self._heard_at = max(event.at, self._heard_at or 0.0)
+                self._heard_at = event.at
 
     async def _missed(self, link: PbxEvent, *, live: bool) -> list[Batch]:
         assert self._books is not None
@@ -127,7 +129,8 @@ def last_stamp(journal: Path, position: str) -> float | None:
         try:
             end = int(offset) if one == name else os.fstat(file).st_size
             start = max(end - _TAIL, 0)
-            stamps = _STAMP.findall(os.pread(file, end - start, start))
+            blocks = os.pread(file, end - start, start).split(END)
+            stamps = [found[1] for block in blocks if not block.startswith(_LINK) and (found := _STAMP.search(block))]
         finally:
             os.close(file)
         if stamps:
