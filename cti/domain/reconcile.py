@@ -56,7 +56,7 @@ class Reconciler:
         if snapshot.epoch:
             self._apply(Booted(epoch=snapshot.epoch, at=snapshot.at))
         self._find_missing(snapshot)
-        for now in snapshot.legs:
+        for now in sorted(snapshot.legs, key=_by_age):
             self._start(now)
         for leg, other in snapshot.pairs:
             self._apply(LegsPaired(leg=leg, other=other, at=snapshot.at))
@@ -165,3 +165,8 @@ class Reconciler:
             self._apply(phone)
         for extension in [name for name, registered in self._floor.phones.items() if registered and name not in seen]:
             self._apply(PhoneSeen(extension=extension, registered=False, at=snapshot.at))
+
+
+def _by_age(now: LegNow) -> tuple[float, bool]:
+    """A PBX lists legs in any order and tells their age in whole seconds; the one that the call is named after was there first."""
+    return now.started_at or 0.0, now.leg != now.call

@@ -449,6 +449,15 @@ def test_what_began_in_the_gap_is_found(floor: Floor) -> None:
     assert (fact.started_at, str(fact.entries[0].outcome), fact.unobserved) == (1002.0, "answered", False)
 
 
+def test_of_legs_that_began_in_one_second_the_caller_came_first_however_they_are_listed(floor: Floor) -> None:
+    seat = now("A", "1001", ringing=True, up=False, started_at=1002.0)
+    caller = now("C", "carrier", inward=True, dialed="8001", started_at=1002.0)
+    waits = (WaitNow(leg="C", queue="support", position=1, wait_s=8.0),)
+    floor.said += floor.board.reconcile(snapshot(1010.0, seat, caller, waits=waits))
+    assert [(call.caller, str(call.direction)) for call in floor.board.calls()] == [("139", "inbound")]
+    assert [(e.extension, e.caller) for e in floor.of(CallOffered)] == [("1001", "139")]  # type: ignore[attr-defined]
+
+
 def test_what_ended_in_the_gap_ends_unobserved_after_a_moment(floor: Floor) -> None:
     answered(floor)
     floor.wait(5)
