@@ -1,7 +1,7 @@
 """The PBX's books of every recorded scene tell the calls of its table: by themselves, and from anywhere on where hearing stopped.
 
 `tests/captures/NAME.cel` and `NAME.queues` lie beside `NAME.ami` and were written by the same Asterisk at the same time; NAME.txt says
-what happened. Older Asterisks write no music and no keys into their event log; they are played from the same rows without them.
+what happened. Older Asterisks write no music into their event log; they are played from the same rows without it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def rows(name: str) -> list[Row]:
 
 
 def older_rows(name: str) -> list[Row]:
-    return [row for row in rows(name) if row.kind not in ("STREAM_BEGIN", "STREAM_END", "DTMF")]
+    return [row for row in rows(name) if row.kind not in ("STREAM_BEGIN", "STREAM_END")]
 
 
 def queues(name: str) -> list[QueueRow]:

@@ -28,7 +28,14 @@ def test_every_scene_has_a_capture() -> None:
 @pytest.mark.pbx
 @pytest.mark.parametrize(
     "name",
-    ["21e-own-queue-full", "21f-own-queue-nobody", "22c-blind-transfer-outside", "26b-pick-up-in-queue", "28c-internal-busy"],
+    [
+        "21e-own-queue-full",
+        "21f-own-queue-nobody",
+        "22c-blind-transfer-outside",
+        "26b-pick-up-in-queue",
+        "28c-internal-busy",
+        "31b-menu-to-queue",
+    ],
 )
 async def test_a_scene_played_anew(name: str) -> None:
     told = await record(name, peers_or_skip())
@@ -36,3 +43,4 @@ async def test_a_scene_played_anew(name: str) -> None:
     assert timeless(table(result.calls, result.still_open)) == timeless(expected(name))
     assert b"/tmp/" not in told.said + told.events + told.queues and b"Secret: ***" in told.said
     assert told.events.count(b'"LINKEDID_END"') >= len(result.calls)
+    assert b"digit" not in told.events
