@@ -18,7 +18,7 @@ from config.demo.phones import Habit
 from cti.domain.board import CallBoard
 from cti.events import CallEnded, CallFact
 from cti.pbx.asterisk.ari import Ari
-from cti.pbx.asterisk.books import EVENTS, Books, Row, read_queue_row, read_row
+from cti.pbx.asterisk.books import EVENTS, Books, QueueRow, Row, read_queue_row, read_row
 from cti.pbx.asterisk.driver import AsteriskDriver
 from cti.pbx.asterisk.past import boots, past_of
 from cti.ports import Member
@@ -164,16 +164,46 @@ def test_rows_of_two_boots_are_told_apart() -> None:
     assert [list(part) for part in boots(rows[:5])] == [rows[:5]]
 
 
+KINDS = """
+    CHAN_START ANSWER APP_START APP_END BRIDGE_ENTER BRIDGE_EXIT HANGUP BLINDTRANSFER ATTENDEDTRANSFER PICKUP PARK_START
+    STREAM_BEGIN STREAM_END X
+"""
+
+
 @given(
     st.lists(
-        st.sampled_from(
-            ["CHAN_START", "ANSWER", "APP_START", "APP_END", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "BLINDTRANSFER", "X"]
+        st.tuples(
+            st.sampled_from(KINDS.split()), st.integers(0, 3), st.sampled_from(["Queue", "Dial", "UserEvent", "MixMonitor", "ChanSpy", ""]),
+            st.sampled_from(["", "q,,", "r", "PJSIP/carrier", "QueueRefused,Queue: q,Reason: full,x"]), st.sampled_from(["u-1.0", "u-1.1"]),
+            st.sampled_from(["PJSIP/carrier-1", "PJSIP/1001-2", "Local/1001@x-1;1", "Local/1001@x-1;2"]),
+            st.sampled_from([{}, {"app": "Queue", "channel2_uniqueid": "u-1.1", "transferee_channel_uniqueid": "u-1.2"}, {"bridge_id": "b"},
+                             {"pickup_channel_uniqueid": 7}]),
         ),
-        max_size=30,
-    )
-)
-def test_rows_in_any_order_raise_nothing(kinds: list[str]) -> None:
-    rows = [row(kind, float(n), f"u-1.{n % 3}", call="u-1.0", app="Queue", data="q,,") for n, kind in enumerate(kinds)]
+        max_size=40,
+    ),
+    st.booleans(),
+)  # fmt: skip
+def test_rows_in_any_order_raise_nothing(told: list[tuple[str, int, str, str, str, str, dict[str, object]]], logged: bool) -> None:
+    rows = [
+        row(
+            kind,
+            float(n),
+            f"u-1.{leg}",
+            call=call,
+            app=app,
+            data=data,
+            channel=channel,
+            extra=extra,
+            detail=f"MOH_{kind}",
+            dialed="8001",
+        )
+        for n, (kind, leg, app, data, call, channel, extra) in enumerate(told)
+    ]
+    log = [
+        QueueRow(n, f"u-1.{n % 4}", "qr"[n % 2], kind)
+        for n in range(0, 40, 3)
+        for kind in ("ENTERQUEUE", "RINGNOANSWER", "ABANDON")
+    ]
     board = CallBoard(1, 1, "", count(1).__next__)
-    for event in past_of(rows, [], -1.0):
+    for event in past_of(rows, log if logged else [], -1.0):
         board.apply(event, unheard=True)
