@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import uvloop
 
-from config.bench import events, journal, lookup, memory, pop, pop_real
+from config.bench import events, journal, lookup, memory, pop, pop_real, resync
 from config.bench.processes import HelperFailed, allow_many_files
 from config.bench.results import MISSED, Result, Tell, exit_code, show
 
@@ -22,6 +22,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "memory": memory.measure,
     "events": events.measure,
     "journal": journal.measure,
+    "resync": resync.measure,
 }
 
 
