@@ -362,7 +362,7 @@ async def _token(settings: Settings, login: str, name: str, scopes: tuple[str, .
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="pop, pop-real, lookup, memory or all.")],
+    name: Annotated[str, typer.Argument(help="pop, pop-real, lookup, memory, events, journal, resync or all.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Small and short: shows that it works, not how fast.")] = False,
 ) -> None:

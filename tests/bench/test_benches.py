@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from config.bench.streams import CLEAN_EVENTS, NOISY_EVENTS, stream
 from tests.lab.asterisk_lab import peers_or_skip
 from tests.peers.need import missing, program
 from tests.stories.house import CHROMIUM
@@ -80,6 +81,43 @@ def test_memory_is_told_with_its_parts(home: Path) -> None:
     found = bench("memory", home)["memory"]
     assert found["parts"]["lost"] == 0 and found["parts"]["live_calls"] > 10
     assert found["value"] > 20 and found["parts"]["own_mb"] > 20
+
+
+@pytest.mark.timeout(170)
+def test_every_call_of_a_stream_of_events_is_seen_to_its_end(home: Path) -> None:
+    found = bench("events", home)
+    assert set(found) == {f"events.{stream}{against}" for stream in ("clean", "noisy") for against in ("", ".tracker")}
+    for name in ("events.clean", "events.noisy"):
+        assert found[name]["parts"]["finished"] == found[name]["parts"]["calls"] >= 50
+    assert all(one["floor"] > 0 and one["ratio"] > 0 for one in found.values())
+
+
+def test_the_streams_are_as_long_as_they_are_said_to_be() -> None:
+    for events, noisy in ((CLEAN_EVENTS, False), (NOISY_EVENTS, True)):
+        whole = b"".join(stream(30, noisy=noisy))
+        assert whole.count(b"Event: ") == whole.count(b"\r\n\r\n") == 30 * events and b"%(" not in whole
+
+
+@pytest.mark.timeout(170)
+def test_every_finished_call_stands_in_the_books_once(home: Path) -> None:
+    found = bench("journal", home)
+    stores = ["sqlite"] + (["postgres"] if program("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin") else [])
+    assert set(found) == {f"journal.{store}{what}" for store in stores for what in ("", ".pace", ".catch_up", ".lost")}
+    for store in stores:
+        booked = found[f"journal.{store}.lost"]["parts"]
+        with_parts = booked["queue_entry"]
+        assert found[f"journal.{store}.lost"]["value"] == 0 and booked["call"] > with_parts > 500
+        assert booked["call_leg"] == 2 * with_parts and booked["offer"] == booked["segment"] == booked["call_link"] == with_parts
+        assert found[f"journal.{store}"]["floor"] > 0
+        away = found[f"journal.{store}.catch_up"]["parts"]
+        assert away["waited"] == away["calls"] >= 200
+
+
+@pytest.mark.timeout(170)
+def test_after_a_cut_the_board_is_as_things_are(home: Path) -> None:
+    found = bench("resync", home)["resync"]
+    assert found["parts"]["differences"] == 0, found["parts"]["first"]
+    assert found["value"] > 0 and found["parts"]["calls"] >= 60
 
 
 @pytest.mark.pbx
