@@ -19,6 +19,7 @@ RESPONSE: Final = "response"
 LINK: Final = "LingxiLink"  # a block of our own among the PBX's: the link came up or went down
 LINK_VERSION: Final = 1
 END: Final = b"\r\n\r\n"
+_PLACES: Final = 16
 _EVENT: Final = b"Event: "
 _RESPONSE: Final = b"Response: "
 _BANNER: Final = b"Asterisk Call Manager/"
@@ -39,19 +40,35 @@ _PATTERN: Final = _Patterns()
 class Headers:
     """Headers that are read together, named in the order in which the PBX sends them: so one look through a message finds them all.
 
-    A name that ends in a question mark may well be missing.
+    A name that ends in a question mark may well be missing. `match` looks where all of them stood in a message before, since a PBX
+    hardly ever sends the same event otherwise; where that finds nothing, `search` looks anywhere.
     """
 
-    __slots__ = ("match", "names")
+    __slots__ = ("_anywhere", "_places", "match", "names")
 
     def __init__(self, names: str) -> None:
         self.names: Sequence[str] = names.replace("?", "").split()
+        self._places = _PLACES
         # Behind the first line, whole lines are passed over until one begins with the name, and so on from there.
         lines = (
             rf"(?:\r\n(?:[^\n]*+\n)*?{re.escape(name.rstrip('?'))}: ([^\r]*+)){'?' if name.endswith('?') else ''}"
             for name in names.split()
         )
-        self.match = re.compile(r"[^\r]*+" + "".join(lines) + r"(?:\r\n|\Z)").match
+        self._anywhere = re.compile(r"[^\r]*+" + "".join(lines) + r"(?:\r\n|\Z)").match
+        self.match = re.compile("(?!)").match  # nowhere yet
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Find them, and remember where they are; only so often, as for an event whose lines are never the same that is no use."""
+        found = self._anywhere(text)
+        if found is not None and None not in found.groups() and self._places:
+            self._places -= 1
+            before, pattern = 0, r"[^\r]*+"
+            for number, name in enumerate(self.names, 1):
+                passed = text.count("\n", before, found.start(number)) - 1
+                pattern += r"\r\n[^\r]*+" * passed + rf"\r\n{re.escape(name)}: ([^\r]*+)"
+                before = found.end(number)
+            self.match = re.compile(pattern + r"(?:\r\n|\Z)").match
+        return found
 
 
 class Message(Struct, gc=False):
@@ -67,7 +84,8 @@ class Message(Struct, gc=False):
 
     def take(self, headers: Headers) -> Sequence[str]:
         """The values of these headers, each of which the PBX sends once; "" for one that isn't there."""
-        found = headers.match(self.raw.decode("utf-8", "replace"))
+        text = self.raw.decode("utf-8", "replace")
+        found = headers.match(text) or headers.search(text)
         return [self.get(name) for name in headers.names] if found is None else found.groups("")
 
     def get(self, key: str, default: str = "") -> str:
