@@ -44,6 +44,9 @@ def readable(event: Told) -> Told:
     if type(event) not in _NAMING:
         return event
     texts = {name: getattr(event, name, "") for name in ("number", "name", "dialed")}
+    together = "".join(texts.values())
+    if len(together) <= LONGEST and together.isprintable():  # what can be printed holds none of them
+        return event
     bad = {
         name: _UNREADABLE.sub("", text)[:LONGEST] for name, text in texts.items() if len(text) > LONGEST or _UNREADABLE.search(text)
     }
