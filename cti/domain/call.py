@@ -21,7 +21,9 @@ JOINT_S: Final = 0.1
 
 def span(start: float | None, end: float | None) -> float | None:
     """Seconds from start to end, never negative; None if either is unknown."""
-    return None if start is None or end is None else max(0.0, end - start)
+    if start is None or end is None:
+        return None
+    return end - start if end > start else 0.0
 
 
 def older(at: float | None, than: float | None) -> bool:

@@ -139,10 +139,15 @@ class Legs:
         self._finish(leg.call, at)
 
     def _seat_left(self, leg: Leg, at: float | None) -> None:
-        mine = [other for other in leg.call.legs if other.extension == leg.extension]
-        if any(other.alive and not other.left for other in mine) or not any(other.inward or other.answered for other in mine):
+        took_part = talked = False
+        for other in leg.call.legs:
+            if other.extension == leg.extension:
+                if other.alive and not other.left:
+                    return
+                took_part = took_part or other.inward or other.answered
+                talked = talked or other.talked
+        if not took_part:
             return
-        talked = any(other.talked for other in mine)
         heard = [segment.other(leg) for segment in leg.call.segments if leg in (segment.a, segment.b)]
         by_other = bool(heard) and heard[-1].hung_up
         self._floor.tell(

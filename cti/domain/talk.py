@@ -92,8 +92,10 @@ class Talk:
         if not leg.bridge and not leg.pair:
             return [leg] if leg.is_real else []
         mates = self._floor.bridges.get(leg.bridge)
-        if mates is not None and all(mate.is_real for mate in mates):
-            return mates.copy()
+        if mates is not None:
+            real = [mate for mate in mates if mate.is_real]
+            if len(real) == len(mates):
+                return real
         seen: dict[str, Leg] = {}
         todo = [leg]
         while todo:
