@@ -2,7 +2,8 @@
 
 Ours is the whole way of a live byte in one process, but for sockets: onto the journal, off it again, parsed, translated, onto the board.
 The floors get the same bytes in the same pieces: panoramisk, which parses and throws away, and cacofonisk on top of it, which tracks
-channels with a reporter that reports nothing. What is counted is processor time, so that who else is at work on the machine counts little.
+channels with a reporter that reports nothing. The three take turns many times within a stream, and what is counted is processor time, so
+that what else goes on on the machine falls on all alike.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from config.bench.processes import HelperFailed
 from config.bench.results import Result, Tell
@@ -31,8 +32,7 @@ from cti.pbx.asterisk.translate import Translator
 from cti.pbx_events import PbxEvent
 from cti.services.lines import readable
 
-Way = Callable[[Sequence[bytes]], tuple[float, int]]
-"""Takes a stream; processor seconds, and how many calls it saw to their end (for who doesn't say: how many it has not left open)."""
+TURN: Final = 8  # pieces of a stream until the next has its turn
 REACH: Final = {"events.clean": 2.0, "events.noisy": 3.0}
 TRACKER_REACH: Final = 5.0
 
@@ -47,7 +47,17 @@ class Plan:
     most_tries: int
 
 
-@dataclass(slots=True)
+class Way(Protocol):
+    """A program that hears a stream from its beginning to its end."""
+
+    def feed(self, pieces: Sequence[bytes]) -> None:
+        """Take in what comes next."""
+
+    def close(self) -> None:
+        """The stream has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """What was measured in one go on one stream, in seconds: ours, panoramisk's, cacofonisk's; and the calls that ours finished."""
 
@@ -71,23 +81,20 @@ class Stream:
 
 async def measure(folder: Path, tell: Tell, *, quick: bool) -> list[Result]:
     """Run the bench."""
-    parser, tracker = floors()
+    parser, tracker = floors()  # said at once if there are none
     plan = (
         Plan(clean_calls=100, noisy_calls=50, rounds=1, most_tries=1)
         if quick
         else Plan(clean_calls=1500, noisy_calls=600, rounds=7, most_tries=25)
     )
     streams = [_made("events.clean", plan.clean_calls, CLEAN_EVENTS), _made("events.noisy", plan.noisy_calls, NOISY_EVENTS)]
-    ours = Chain(folder / "events")
     set_up()  # Python's memory as in the product, for all three
     watch = Watch()
     await watch.start()
     try:
-        for way in (ours.run, parser, tracker):
-            way(stream(50, noisy=True))
         for _ in range(plan.most_tries):
             await watch.begin_span()
-            found = [_round(one, ours.run, parser, tracker) for one in streams]
+            found = [_round(one, Chain(folder / "events"), parser(), tracker()) for one in streams]
             quiet = await watch.end_span()
             for one, how in zip(streams, found, strict=True):
                 (one.good if quiet else one.noisy).append(how)
@@ -104,14 +111,20 @@ def _made(name: str, calls: int, events: int) -> Stream:
     return Stream(name=name, calls=calls, pieces=stream(calls, noisy=events == NOISY_EVENTS), events=calls * events)
 
 
-def _round(one: Stream, ours: Way, parser: Way, tracker: Way) -> Round:
-    took = {}
+def _round(one: Stream, ours: Chain, parser: Way, tracker: Tracker) -> Round:
+    took = [0.0, 0.0, 0.0]
+    gc.collect()
+    for first in range(0, len(one.pieces), TURN):
+        pieces = one.pieces[first : first + TURN]
+        for place, way in enumerate((ours, parser, tracker)):
+            begun = time.process_time()
+            way.feed(pieces)
+            took[place] += time.process_time() - begun
     for way in (ours, parser, tracker):
-        gc.collect()
-        took[way] = way(one.pieces)
-    if took[tracker][1]:
+        way.close()
+    if tracker.open:
         raise HelperFailed("cacofonisk did not understand the stream.")
-    return Round(ours=took[ours][0], parser=took[parser][0], tracker=took[tracker][0], finished=took[ours][1])
+    return Round(ours=took[0], parser=took[1], tracker=took[2], finished=ours.finished)
 
 
 # ----------------------------------------------------------------------------------------------------------------- the ways
@@ -121,31 +134,28 @@ class Chain:
     """The product's own way of a byte."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        self._folder, self._writer = folder, Writer(folder, lambda _sentence: None)
+        self._tail = Tail(folder, self._writer.position)
+        self._parser, self._translator = Parser(Translator.WANTED), Translator()
+        self._board = CallBoard(1, 1, "bench", IdMaker(SystemClock()))
+        self.finished = 0
 
-    def run(self, pieces: Sequence[bytes]) -> tuple[float, int]:
-        """Seconds, and how many calls were finished."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        writer = Writer(self._folder, lambda _sentence: None)
-        tail = Tail(self._folder, writer.position)
-        parser, translator = Parser(Translator.WANTED), Translator()
-        board = CallBoard(1, 1, "bench", IdMaker(SystemClock()))
-        finished = 0
-        begun = time.process_time()
+    def feed(self, pieces: Sequence[bytes]) -> None:
         for piece in pieces:
-            writer.write(piece)
-            for data, _ in tail.read(writer.position):
+            self._writer.write(piece)
+            for data, _ in self._tail.read(self._writer.position):
                 heard: list[PbxEvent] = []  # a batch, as the driver hands it on
-                for message in parser.feed(data):
-                    heard += translator.feed(message)
+                for message in self._parser.feed(data):
+                    heard += self._translator.feed(message)
                 for event in map(readable, heard):
-                    for told in board.apply(event):
-                        finished += type(told) is CallEnded
-        took = time.process_time() - begun
-        tail.close()
-        writer.close()
+                    for told in self._board.apply(event):
+                        self.finished += type(told) is CallEnded
+
+    def close(self) -> None:
+        self._tail.close()
+        self._writer.close()
         shutil.rmtree(self._folder)
-        return took, finished
 
 
 class Ear:
@@ -157,8 +167,43 @@ class Ear:
         self.dispatch = hear
 
 
-def floors() -> tuple[Way, Way]:
-    """Panoramisk, and cacofonisk on top of it."""
+class Bare:
+    """A connection of panoramisk's without a socket; its events are told to `hear`."""
+
+    def __init__(self, protocol: Any, hear: Callable[[Any], None]) -> None:
+        protocol.connection_made(None)
+        protocol.encoding, protocol.factory = "utf8", Ear(hear)
+        self._protocol = protocol
+
+    def feed(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self._protocol.data_received(piece)
+
+    def close(self) -> None:
+        self._protocol.queue.clear()
+
+
+class Tracker(Bare):
+    """The same, with cacofonisk to listen."""
+
+    def __init__(self, protocol: Any, handler: Any) -> None:
+        wanted = frozenset(handler.event_handlers())  # as its own connection does, it asks for these alone
+
+        def track(message: Any) -> None:
+            if message["Event"] in wanted:
+                handler.on_event(message)
+
+        super().__init__(protocol, track)
+        self._handler = handler
+
+    @property
+    def open(self) -> int:
+        """How many channels it believes to be there."""
+        return len(self._handler._channels)
+
+
+def floors() -> tuple[Callable[[], Way], Callable[[], Tracker]]:
+    """What makes a panoramisk, and a cacofonisk on top of it. Raises HelperFailed where they are not installed."""
     try:
         from cacofonisk.handlers import EventHandler
         from cacofonisk.reporters import BaseReporter
@@ -167,30 +212,7 @@ def floors() -> tuple[Way, Way]:
         raise HelperFailed(
             "There is nothing to be measured against: panoramisk and cacofonisk come with `make setup-dev`."
         ) from missing
-
-    def hear(pieces: Sequence[bytes], ear: Ear) -> float:
-        protocol = AMIProtocol()
-        protocol.connection_made(None)
-        protocol.encoding, protocol.factory = "utf8", ear
-        begun = time.process_time()
-        for piece in pieces:
-            protocol.data_received(piece)
-        return time.process_time() - begun
-
-    def parser(pieces: Sequence[bytes]) -> tuple[float, int]:
-        return hear(pieces, Ear(lambda _message: None)), 0
-
-    def tracker(pieces: Sequence[bytes]) -> tuple[float, int]:
-        handler = EventHandler(BaseReporter())
-        wanted = frozenset(handler.event_handlers())
-
-        def track(message: Any) -> None:
-            if message["Event"] in wanted:
-                handler.on_event(message)
-
-        return hear(pieces, Ear(track)), len(handler._channels)
-
-    return parser, tracker
+    return lambda: Bare(AMIProtocol(), lambda _message: None), lambda: Tracker(AMIProtocol(), EventHandler(BaseReporter()))
 
 
 # ---------------------------------------------------------------------------------------------------------------- results
