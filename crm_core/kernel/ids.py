@@ -33,7 +33,7 @@ class IdMaker:
     def __init__(self, clock: Clock, node: int = 0) -> None:
         if not 0 <= node < (1 << _NODE_BITS):
             raise ValueError(f"node must be 0 to {(1 << _NODE_BITS) - 1}, not {node}")
-        self._clock = clock
+        self._now = clock.now
         self._node_bits = node << _SEQ_BITS
         self._last_ms = 0
         self._seq = 0
@@ -41,7 +41,7 @@ class IdMaker:
 
     def __call__(self) -> int:
         with self._lock:
-            ms = int(self._clock.now() * 1000) - EPOCH_MS
+            ms = int(self._now() * 1000) - EPOCH_MS
             if ms > self._last_ms:
                 self._last_ms, self._seq = ms, 0
             elif self._seq < _SEQ_MAX:
