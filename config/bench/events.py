@@ -32,7 +32,7 @@ from cti.pbx.asterisk.translate import Translator
 from cti.pbx_events import PbxEvent
 from cti.services.lines import readable
 
-TURN: Final = 8  # pieces of a stream until the next has its turn
+TURN: Final = 2  # pieces of a stream until the next has its turn
 REACH: Final = {"events.clean": 2.0, "events.noisy": 3.0}
 TRACKER_REACH: Final = 5.0
 

@@ -17,7 +17,7 @@ CLEAN_EVENTS: Final = 24
 NOISY_EVENTS: Final = 84
 BEGUN_AT: Final = 1_795_309_400.0
 RATE: Final = 30.0  # calls a second
-PIECE: Final = 65_536
+PIECE: Final = 262_144  # as much as asyncio, and the product from its journal, reads at a time where more is waiting
 _LEFT_OUT: Final = frozenset(
     b"DeviceStateChange QueueMemberStatus MusicOnHoldStart MusicOnHoldStop NewConnectedLine".split()
 )  # of the clean stream
