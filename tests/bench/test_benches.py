@@ -129,7 +129,8 @@ def test_a_real_call_is_shown_in_a_real_browser(home: Path) -> None:
         missing("Chromium", "chromium")
     found = bench("pop-real", home, **({"LINGXI_ASTERISK": str(tree.root)} if tree.root is not None else {}))["pop-real"]
     parts = found["parts"]
-    assert found["runs"] == 3 and parts["longest_ms"] >= found["value"] > 0
+    assert 1 <= found["runs"] <= 3 and found["void"] == (found["runs"] < 3 or found["noise"]["p99_ms"] > 5)
+    assert parts["longest_ms"] >= found["value"] > 0
     assert parts["invite_to_offer_ms"] > 0 and parts["offer_to_socket_ms"] > 0 and parts["socket_to_card_ms"] > 0
 
 
