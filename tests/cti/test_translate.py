@@ -4,9 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cti.pbx.asterisk.ami_wire import Parser
 from cti.pbx.asterisk.translate import _HEADERS, HEADERS, Translator
+from cti.pbx_events import LegHeld
 from tests.cti.test_captures import CAPTURES
+
+
+def instant(text: str) -> float | None:
+    (message,) = Parser().feed(f"Event: Hold\r\nTimestamp: {text}\r\nUniqueid: 1\r\n\r\n".encode())
+    (held,) = Translator().feed(message)
+    assert isinstance(held, LegHeld) and held.leg == "1"
+    return held.at
+
+
+@given(st.integers(0, 4_000_000_000), st.integers(0, 999_999))
+def test_an_instant_is_the_number_that_stands_there(seconds: int, micros: int) -> None:
+    assert instant(f"{seconds}.{micros:06}") == float(f"{seconds}.{micros:06}")
+
+
+@pytest.mark.parametrize("text", ["", "soon", "nan", "12:30", "1.5.2", "{}", '"1"', "null", "\x00"])
+def test_what_is_no_number_is_no_instant(text: str) -> None:
+    assert instant(text) is None
+
+
+@pytest.mark.parametrize("text", ["12", "1.5e9", "0.25"])
+def test_whole_seconds_and_odd_notations_are_instants_too(text: str) -> None:
+    assert instant(text) == float(text)
 
 
 def test_what_is_read_of_an_event_stands_in_it_in_that_order() -> None:
