@@ -63,7 +63,8 @@ def _gather_offers(call: Call) -> None:
                 offer.entry = waits[-1]
                 waits[-1].offers.append(offer)
     for entry in call.entries:
-        entry.offers.sort(key=lambda offer: offer.started_at or 0.0)
+        if len(entry.offers) > 1:
+            entry.offers.sort(key=lambda offer: offer.started_at or 0.0)
 
 
 def outcome_of(call: Call) -> Outcome:

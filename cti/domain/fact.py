@@ -79,7 +79,7 @@ def _leg_fact(leg: Leg) -> LegFact:
     return LegFact(
         leg_id=leg.leg_id,
         pbx_leg_id=leg.pbx_leg,
-        party=leg.endpoint.party.value,
+        party=str(leg.endpoint.party),
         endpoint=leg.endpoint.name,
         number=leg.number,
         started_at=leg.started_at,
