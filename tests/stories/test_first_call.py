@@ -109,11 +109,9 @@ async def seat_was_seen(zhang: Person, wang: Person) -> None:
         ["ready", "ringing", "talking", "wrap_up", "ready"],
     )
     seen = [(state, at) for state, at in await zhang.page.evaluate("window.__seen")]
-    rows = zhang.house.rows(
-        "select s.state, s.from_at from seat_state s join user_account u on u.id = s.user_id where u.login = ? order by s.from_at desc limit 4",
-        wang.login,
-    )
-    changes = {row["state"]: row["from_at"] * 1000 for row in rows}
+    query = "select s.state, s.from_at from seat_state s join user_account u on u.id = s.user_id where u.login = ? order by s.from_at desc limit 4"
+    await until(lambda: [row["state"] for row in zhang.house.rows(query, wang.login)] == [state for state, _ in seen[:-5:-1]])
+    changes = {row["state"]: row["from_at"] * 1000 for row in zhang.house.rows(query, wang.login)}
     for state, at in seen[-4:]:
         assert at - changes[state] < 1000, f"{state} was {at - changes[state]:.0f} ms late"
 
