@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -29,6 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("pbx") or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("pbx"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A story that fails shows the last its house said: the machine it failed on is often out of reach."""
+    report = yield
+    for name, made in getattr(item, "funcargs", {}).items():
+        if report.failed and hasattr(made, "last_words"):
+            report.sections.append((f"the last words of {name}", made.last_words()))
+    return report
 
 
 @pytest.fixture

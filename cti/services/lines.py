@@ -97,9 +97,17 @@ class PbxLine:
         """Watch the PBX for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
-            group.create_task(self._command())
-            group.create_task(self._beat())
-            group.create_task(self.drift.run(lambda: self.up))
+            for work in (self._command, self._beat, lambda: self.drift.run(lambda: self.up)):
+                group.create_task(self._endure(work))
+
+    async def _endure(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Work that begins anew should a fault of ours end it: one line's fault takes neither the line nor the product along."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("work for the PBX failed and begins anew", pbx=self.name)
+                await asyncio.sleep(RETRY_S)
 
     async def _listen(self) -> None:
         async for batch in self.driver.run():
@@ -112,7 +120,10 @@ class PbxLine:
         for event in map(readable, batch.events):
             if event.at is not None and not batch.rebuilt:
                 self.lag.heard(event.at, self._clock.now())
-            self._publish(self.board.apply(event, unheard=batch.unheard))
+            try:
+                self._publish(self.board.apply(event, unheard=batch.unheard))
+            except Exception:  # the next comparison with the PBX finds what is wrong by it
+                log.exception("an event of the PBX could not be taken in", pbx=self.name, kind=type(event).__name__)
         self.replaying = False
         self._position = batch.position
         if batch.position:
@@ -147,9 +158,11 @@ class PbxLine:
                 await self.driver.heartbeat(True)
             except PbxRefused as refusal:
                 log.warning("the PBX's state could not be read", pbx=self.name, why=refusal.say, attempt=attempt)
-                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("the PBX's state could not be taken in", pbx=self.name, attempt=attempt)
             else:
                 return
+            await asyncio.sleep(RETRY_S)
 
     # ------------------------------------------------------------------------------------------------------------ commands
 

@@ -190,3 +190,26 @@ async def test_a_killed_reader_is_replaced(asterisk_lab: AsteriskLab, tmp_path: 
         await watch.until(lambda: watch.joined == 2)
         assert watch.downs == ["The reader of the PBX's events has ended."]
     assert (tmp_path / LOCK_NAME).exists()
+
+
+async def test_what_we_cannot_read_is_told_and_passed_over(
+    asterisk_lab: AsteriskLab,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of our own reading: the line is down for a moment, says so, and the next call is heard."""
+    async with watching(driver(asterisk_lab.ports.ami, tmp_path)) as watch:
+        feed, faults = watch.driver._translator.feed, [1]
+
+        def faulty(message: object) -> object:
+            if faults:
+                faults.pop()
+                raise KeyError("a header nobody thought of")
+            return feed(message)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(watch.driver._translator, "feed", faulty)
+        await asterisk_lab.callers.call(Caller(number="13800000008", to="8001", hold_s=0.2))
+        await watch.until(lambda: watch.joined == 2)
+        assert watch.downs == ["KeyError in our own reading of the PBX's events"]
+        await asterisk_lab.callers.call(Caller(number="13800000009", to="8001", hold_s=0.2))
+        await watch.until(lambda: any(fact.caller == "13800000009" for fact in watch.facts))

@@ -112,6 +112,11 @@ class House:
         """What it said so far."""
         return (self.home / "log.txt").read_text(errors="replace")
 
+    def last_words(self) -> str:
+        """The end of its log, and how its process fares."""
+        end = None if self.process is None else self.process.poll()
+        return f"{self.log()[-12_000:]}\n(process: {'running' if end is None else f'ended with {end}'})"
+
     @property
     def url(self) -> str:
         """Where to click."""
@@ -173,6 +178,9 @@ class Person:
         self.sip: list[str] = []
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.on("console", lambda m: self.trouble.append(m.text) if m.type == "error" else None)
+        self.failed: list[str] = []
+        page.on("requestfailed", lambda request: self.failed.append(f"{request.method} {request.url}: {request.failure}"))
+        page.on("crash", lambda _: self.failed.append("the page has crashed"))
         page.on(
             "websocket",
             lambda ws: ws.on("framereceived", lambda data: self.sip.append(str(data))) if ws.url.endswith("/sip") else None,
@@ -236,6 +244,10 @@ class People:
     def __init__(self, browser: Browser, house: House) -> None:
         self._browser, self._house = browser, house
         self.here: list[Person] = []
+
+    def last_words(self) -> str:
+        """What went wrong in their browsers."""
+        return "\n".join(f"{one.login} at {one.page.url}: {one.trouble[-20:]} {one.failed[-20:]}" for one in self.here)
 
     async def come(self, login: str, lang: str = "zh-CN", seat: str = "") -> Person:
         """Somebody signs in (and sits down)."""

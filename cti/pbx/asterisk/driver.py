@@ -127,9 +127,13 @@ class AsteriskDriver:
                 if self._closing:
                     return
                 log.error("the reader of the PBX's events is lost", why=str(lost))
-                yield Batch(events=[LinkDown(why=str(lost), at=None)], position=self._tail.position)
-                await self._reader.leave()
-                await asyncio.sleep(0.5)
+                why = str(lost)
+            except Exception as fault:  # what was read is behind us: we go on after it
+                log.exception("the PBX's events could not be read")
+                why = f"{type(fault).__name__} in our own reading of the PBX's events"
+            yield Batch(events=[LinkDown(why=why, at=None)], position=self._tail.position)
+            await self._reader.leave()
+            await asyncio.sleep(0.5)
 
     async def _join(self, hello: Hello) -> AsyncIterator[Batch]:
         """What the journal holds from where we left off, and then how the link stands."""

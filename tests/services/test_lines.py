@@ -1,0 +1,123 @@
+"""A fault of ours in the work for one PBX takes neither its line nor the product along."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+from structlog.testing import capture_logs
+
+from crm_core.kernel.bus import MemoryBus
+from crm_core.kernel.clock import SystemClock
+from cti.events import CallEnded
+from cti.pbx.scripted import PhoneHabit, ScriptedDriver, ScriptedPbx
+from cti.pbx_events import LegAnswered, PbxEvent, Snapshot
+from cti.ports import Member
+from cti.services import drift, lines
+from cti.services.lines import PbxLine
+
+SEAT = Member(queue="support", extension="8001", name="Desk 8001")
+
+
+class Faulty(ScriptedDriver):
+    """Fails as often as a test wishes in what it is asked."""
+
+    def __init__(self, pbx: ScriptedPbx) -> None:
+        super().__init__(pbx)
+        self.faults: dict[str, int] = {}
+
+    def fail(self, what: str) -> None:
+        if self.faults.get(what, 0):
+            self.faults[what] -= 1
+            raise ZeroDivisionError(what)
+
+    async def snapshot(self) -> Snapshot:
+        self.fail("snapshot")
+        return await super().snapshot()
+
+    async def heartbeat(self, alive: bool) -> None:
+        self.fail("heartbeat")
+        await super().heartbeat(alive)
+
+    async def standing(self) -> Mapping[str, bool]:
+        self.fail("standing")
+        return await super().standing()
+
+    async def put_members(self, members: Sequence[Member]) -> None:
+        self.fail("put_members")
+        await super().put_members(members)
+
+
+async def until(holds: Callable[[], object], within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((lines, "RETRY_S"), (lines, "BEAT_S"), (drift, "EVERY_S")):
+        monkeypatch.setattr(module, name, 0.02)
+
+
+@asynccontextmanager
+async def at_work(**faults: int) -> AsyncIterator[tuple[PbxLine, Faulty, list[CallEnded]]]:
+    bus, ended = MemoryBus(), list[CallEnded]()
+    pbx = ScriptedPbx(numbers={"400": "support"}, habits={"8001": PhoneHabit(ring_s=0.01)}, now=time.time, sleep=asyncio.sleep)
+    driver = Faulty(pbx)
+    driver.faults = dict(faults)
+    line = PbxLine(
+        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=bus, clock=SystemClock(), new_id=count(1).__next__, members=lambda _: [SEAT]
+    )  # fmt: skip
+    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))  # type: ignore[arg-type, return-value]
+    working = asyncio.create_task(line.run())
+    try:
+        await until(lambda: ("support", "8001") in pbx.members)
+        yield line, driver, ended
+        assert not working.done()
+    finally:
+        await line.close()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+@pytest.mark.parametrize("what", ["snapshot", "heartbeat", "standing"])
+async def test_work_that_fails_twice_goes_on(what: str) -> None:
+    with capture_logs() as logs:
+        async with at_work(**{what: 2}) as (line, driver, ended):
+            await until(lambda: driver.faults[what] == 0)
+            assert line.up
+            assert await driver.pbx.caller(number="13900000001", to="400", talk_s=0.02)
+            await until(lambda: ended)
+    assert ended[0].fact.outcome == "answered"
+    assert sum(entry["log_level"] == "error" for entry in logs) == 2, "each fault is in the log with its place"
+
+
+async def test_a_wish_that_fails_is_followed_by_the_next() -> None:
+    async with at_work(put_members=1) as (line, driver, _):
+        line.want_members([Member(queue="support", extension="8001", name="Desk 8001", paused=True, reason="tea")])
+        await until(lambda: driver.faults["put_members"] == 0)
+        line.want_members([Member(queue="support", extension="8001", name="Desk 8001", paused=True, reason="lunch")])
+        await until(lambda: driver.pbx.members["support", "8001"].reason == "lunch")
+
+
+async def test_an_event_that_cannot_be_taken_in_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board's fault with one kind of event: the others are heard, and the comparison brings the call in line."""
+    async with at_work() as (line, driver, ended):
+        apply = line.board.apply
+
+        def faulty(event: PbxEvent, **words: bool) -> object:
+            if isinstance(event, LegAnswered):
+                raise KeyError(event.leg)
+            return apply(event, **words)
+
+        monkeypatch.setattr(line.board, "apply", faulty)
+        with capture_logs() as logs:
+            assert await driver.pbx.caller(number="13900000001", to="400", talk_s=0.5)
+            await until(lambda: ended)
+    assert ended[0].fact.outcome == "answered"
+    assert {entry.get("kind") for entry in logs if entry["log_level"] == "error"} == {"LegAnswered"}
