@@ -38,6 +38,7 @@ from cti.events import (
 )
 from cti.links import Links
 from cti.pbx_events import OfferResult
+from cti.services.hearing import hear
 from cti.services.seats import Seats
 
 POP_DEADLINE_S = 0.05
@@ -81,8 +82,21 @@ class Desks:
         self._queues: Gather[tuple[int, str]] = Gather(self._tell_followers, wait_s=QUEUES_S, at_once=1000, breath_s=QUEUES_S)
         self._desks: Gather[tuple[int, int]] = Gather(self._tell_queues, wait_s=0, at_once=DESKS_AT_ONCE, breath_s=BREATH_S)
         feeds.on_first(self._followed)
-        bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
-        bus.subscribe("unit.*.pbx.*.call", self._call)
+        self._listen(bus)
+
+    def _listen(self, bus: Bus) -> None:
+        hear(bus, SeatChanged, self._seat)
+        hear(bus, CallOffered, self._offered)
+        hear(bus, CallStarted, self._started)
+        hear(bus, CallerKnown, self._known)
+        hear(bus, OfferEnded, self._offer_ended)
+        hear(bus, CallAnswered, self._talks)
+        hear(bus, CallResumed, self._talks)
+        hear(bus, CallHeld, lambda event: self._phase(event, "held"))
+        hear(bus, SeatLeftCall, self._left)
+        hear(bus, CallLinked, self._linked)
+        hear(bus, CallQueued, self._waits)
+        hear(bus, CallLeftQueue, self._waits)
 
     @staticmethod
     def address(unit_id: int, user_id: int) -> FeedAddress:
@@ -123,9 +137,7 @@ class Desks:
 
     # ---------------------------------------------------------------------------------------------------------------- seat
 
-    def _seat(self, _topic: str, event: object) -> None:
-        if not isinstance(event, SeatChanged):
-            return
+    def _seat(self, event: SeatChanged) -> None:
         feed = self.feed(event.unit_id, event.user_id)
         drop = []
         mine = self._calls.get(event.user_id, {})
@@ -166,29 +178,6 @@ class Desks:
 
     # --------------------------------------------------------------------------------------------------------------- calls
 
-    def _call(self, _topic: str, event: object) -> None:
-        match event:
-            case CallOffered():
-                self._offered(event)
-            case CallStarted():
-                self._started(event)
-            case CallerKnown():
-                self._known(event)
-            case OfferEnded() if event.result is not OfferResult.ANSWERED:
-                self._gone(event, event.extension)
-            case CallAnswered():
-                self._phase(event, event.extension, "talking")
-            case CallHeld():
-                self._phase(event, event.extension, "held")
-            case CallResumed():
-                self._phase(event, event.extension, "talking")
-            case SeatLeftCall():
-                self._left(event)
-            case CallLinked():
-                self._linked(event)
-            case CallQueued() | CallLeftQueue():
-                self._queues.add([(event.unit_id, event.queue)])
-
     def _person(self, event: CallEvent, extension: str) -> Principal | None:
         s = self._seats.at(event.pbx_id, extension)
         return None if s is None else self._principal(s.user_id)
@@ -205,6 +194,9 @@ class Desks:
         person = self._person(event, event.caller)
         if person is not None and event.dialed:
             self._ring(event, person, self._rows.dials(person, event, self._clock.now()))
+
+    def _waits(self, event: CallQueued | CallLeftQueue) -> None:
+        self._queues.add([(event.unit_id, event.queue)])
 
     def _ring(self, event: CallOffered | CallStarted, person: Principal, row: Row) -> None:
         held = self._lay(person.user_id, event.call_id, row)
@@ -228,13 +220,16 @@ class Desks:
         held.told = True
         self.feed(person.unit_id, person.user_id).change(wire, [("calls", str(call_id), dict(held.row))])
 
-    def _phase(self, event: CallAnswered | CallHeld | CallResumed, extension: str, phase: str) -> None:
-        person = self._person(event, extension)
+    def _talks(self, event: CallAnswered | CallResumed) -> None:
+        self._phase(event, "talking")
+
+    def _phase(self, event: CallAnswered | CallHeld | CallResumed, phase: str) -> None:
+        person = self._person(event, event.extension)
         if person is None:
             return
         held = self._calls.get(person.user_id, {}).get(event.call_id)
         if held is None:
-            held = self._lay(person.user_id, event.call_id, self._rows.talk(person, event, extension))
+            held = self._lay(person.user_id, event.call_id, self._rows.talk(person, event, event.extension))
         row = held.row
         row["phase"], row["since"] = phase, ms(event.at or self._clock.now())
         if phase == "talking" and row["answered_at"] is None:
@@ -262,6 +257,10 @@ class Desks:
             s = self._seats.of_user(person.user_id)
             if s is None or s.wrap_up_call != event.call_id:
                 self._gone(event, event.extension)
+
+    def _offer_ended(self, event: OfferEnded) -> None:
+        if event.result is not OfferResult.ANSWERED:
+            self._gone(event, event.extension)
 
     def _gone(self, event: CallEvent, extension: str) -> None:
         person = self._person(event, extension)

@@ -27,8 +27,10 @@ import supervisor
 from agent_console.app import AgentWeb
 from agent_console.projection import BREATH_S, DESKS_AT_ONCE, Desks
 from agent_console.sip_proxy import SipProxy
+from config.accounts import grant_new_kinds
 from config.between import join
 from config.health import Health
+from config.records import open_records
 from config.settings import Pbx as PbxSettings
 from config.settings import Settings
 from config.tidy import tidy
@@ -47,11 +49,13 @@ from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
 from crm_core.places import open_places
 from crm_core.ports import Sources
+from crm_core.records.reading import RecordTimeline
 from crm_core.signin import SignIn
 from crm_core.web.api import Routes
 from crm_core.web.app import make_app
 from crm_core.web.ask import Ask
 from crm_core.web.pages import NavItem, Pages, Statics, import_words
+from crm_core.web.records import RecordWeb
 from crm_core.web.routes import CrmWeb
 from crm_core.web.socket import Sockets
 from cti.events import CallBooked, PbxLinkChanged
@@ -64,6 +68,7 @@ from cti.ports import PbxDriver
 from cti.services.books import Books, Page
 from cti.services.call_books import CallBooks
 from cti.services.directory import Directory
+from cti.services.hearing import hear
 from cti.services.lines import PbxLine
 from cti.services.numbering import Numbering
 from cti.services.seats import Seats
@@ -80,6 +85,10 @@ NAV = (
     NavItem("floor", "/floor", "Floor", "floor", ("floor", "see")),
     NavItem("calls", "/calls", "Calls", "calls", ("call", "see")),
     NavItem("customers", "/customers", "Customers", "customers", ("customer", "see")),
+    NavItem("tickets", "/tickets", "Tickets", "ticket", ("ticket", "see")),
+    NavItem("follow-ups", "/follow-ups", "Follow-ups", "followup", ("follow_up", "see")),
+    NavItem("tasks", "/tasks", "Tasks", "task", ("task", "see")),
+    NavItem("products", "/products", "Products", "product", ("product", "see")),
 )
 HERE_S = 30.0
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -120,6 +129,7 @@ class Program:
     async def prepare(self) -> None:
         """Bring the database up to date and make every part. Talks to no PBX yet."""
         await upgrade(self.database)
+        await grant_new_kinds(self.database, self.new_id)
         phones = self.settings.phones
         prefixes = (phones.outside_prefix,) if phones.outside_prefix else ()
         rules = NumberRules(
@@ -135,6 +145,7 @@ class Program:
         self.places = await open_places(self.settings.home.folder / "cache")
         await open_initials(self.settings.home.folder / "cache")
         self._make_telephony()
+        self.records = await open_records(self.database, self.clock, self.new_id, self.directory.zone)
         self._make_screens()
         await self._make_lines()
         await self.seats.load()
@@ -161,8 +172,8 @@ class Program:
             pbx_up=self._pbx_up,
             waiting=self.floors.waiting,
         )
-        self.bus.subscribe("unit.*.pbx.*.call.booked", self._booked)
-        self.bus.subscribe("unit.*.pbx.*.pbx.link", self._linked)
+        hear(self.bus, CallBooked, lambda event: self.floors.forget_call(event.call_id))
+        hear(self.bus, PbxLinkChanged, self._linked)
 
     def _make_screens(self) -> None:
         statics = Statics(
@@ -196,7 +207,7 @@ class Program:
 
     def _declare(self) -> None:
         sources = Sources()
-        sources.timeline.append(self.calls)
+        sources.timeline += [self.calls, RecordTimeline(self.records.reading, self.database)]
         crm = CrmWeb(self.pages, self.sign_in, self.customers, sources, self.clock, self.sockets)
         agent = AgentWeb(
             self.pages,
@@ -224,7 +235,16 @@ class Program:
             self.directory.queues,
             self.directory.people,
         )
-        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm):
+        records = RecordWeb(
+            self.pages,
+            self.records.reading,
+            self.records.writing,
+            self.records.views,
+            self.database,
+            self.clock,
+            self.directory.zone,
+        )
+        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, records):
             part.add_to(self.routes)
         crm.on_sign_out = self._left
         self._open_routes = crm
@@ -384,14 +404,9 @@ class Program:
             return {"up": False, "since": None, "why": "no PBX"}
         return {"up": line.up, "since": None if line.since is None else round(line.since * 1000), "why": line.why}
 
-    def _linked(self, _topic: str, event: object) -> None:
-        if isinstance(event, PbxLinkChanged):
-            for sitting in self.seats.all(event.unit_id):
-                self.desks.refresh_seat(event.unit_id, sitting.user_id)
-
-    def _booked(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallBooked):
-            self.floors.forget_call(event.call_id)
+    def _linked(self, event: PbxLinkChanged) -> None:
+        for sitting in self.seats.all(event.unit_id):
+            self.desks.refresh_seat(event.unit_id, sitting.user_id)
 
     def _tell_figures(self, unit_id: int, day: str, found: DayFigures, agents: Collection[int] | None) -> None:
         """Figures were read: of everybody (None), or of these agents and all queues."""

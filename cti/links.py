@@ -23,11 +23,14 @@ from crm_core.matches import Match
 from crm_core.numbers import Number, NumberRules, read
 from cti.events import CallAnswered, CallEnded, CallerKnown, CallEvent, CallLinked, CallOffered, CallStarted, Direction
 from cti.services.books import insert_rows
+from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.storage import CallLink
 
 log = structlog.get_logger(__name__)
 CUSTOMER = "customer"
+KEPT_S = 600.0
+"""So long after a call's end it is known whom it was with, for those who look at it then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,10 @@ class Links:
         self._begun: set[int] = set()
         self._wanted: dict[tuple[int, str], Wanted] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        bus.subscribe("unit.*.pbx.*.call", self._hear)
+        hear(bus, CallStarted, self._started)
+        hear(bus, CallOffered, self._offered)
+        hear(bus, CallAnswered, self._called_for)
+        hear(bus, CallEnded, lambda event: self._forget_later(event.call_id))
 
     def expect(self, pbx_id: int, extension: str, wanted: Wanted | None) -> None:
         """The PBX is about to ring this seat and to call for it; None: it won't after all."""
@@ -65,19 +71,20 @@ class Links:
         if wanted is not None:
             self._wanted[(pbx_id, extension)] = wanted
 
-    def _hear(self, _topic: str, event: object) -> None:
-        match event:
-            case CallStarted(direction=Direction.OUTBOUND):
-                if event.dialed:
-                    self._begin(event, event.dialed, event.direction)
-            case CallStarted():
-                self._begin(event, event.caller, event.direction)
-            case CallOffered(direction=Direction.OUTBOUND) | CallAnswered():
-                self._called_for(event)
-            case CallOffered():
-                self._begin(event, event.caller, event.direction)
-            case CallEnded():
-                asyncio.get_running_loop().call_later(600, self._forget, event.call_id)
+    def _started(self, event: CallStarted) -> None:
+        if event.direction is not Direction.OUTBOUND:
+            self._begin(event, event.caller, event.direction)
+        elif event.dialed:
+            self._begin(event, event.dialed, event.direction)
+
+    def _offered(self, event: CallOffered) -> None:
+        if event.direction is Direction.OUTBOUND:
+            self._called_for(event)
+        else:
+            self._begin(event, event.caller, event.direction)
+
+    def _forget_later(self, call_id: int) -> None:
+        asyncio.get_running_loop().call_later(KEPT_S, self._forget, call_id)
 
     def _forget(self, call_id: int) -> None:
         self.known.pop(call_id, None)

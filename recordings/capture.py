@@ -19,6 +19,7 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from cti.events import CallBooked
 from cti.services.books import Books, Page
+from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.storage import Call, Queue
 from recordings.audio import NoSound, Stored, sides_of, store_raw
@@ -40,7 +41,7 @@ class Capture:
         self._folder, self._spools = folder, spools
         self._todo: asyncio.Queue[Job] = asyncio.Queue()
         self._recorded: set[tuple[int, str]] = set()
-        bus.subscribe("unit.*.pbx.*.call.booked", self._hear)
+        hear(bus, CallBooked, self._hear)
 
     async def load(self) -> None:
         """Learn which queues are recorded, and take up calls whose recording was never looked after."""
@@ -59,9 +60,7 @@ class Capture:
                         Job(row.unit_id, row.pbx_id, row.id, f"{row.pbx_call_id}.raw", row.started_at, row.talk_s, "")
                     )
 
-    def _hear(self, _topic: str, event: object) -> None:
-        if not isinstance(event, CallBooked):
-            return
+    def _hear(self, event: CallBooked) -> None:
         fact = event.fact
         talk_s = sum(s.talk_s + s.hold_s for s in fact.segments)
         wanted = bool(fact.recording_file) or any((fact.pbx_id, e.queue) in self._recorded for e in fact.entries)

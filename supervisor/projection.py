@@ -26,6 +26,7 @@ from cti.events import (
     PbxLinkChanged,
     SeatChanged,
 )
+from cti.services.hearing import hear
 from cti.services.seats import Seats
 from cti.services.sitting import Sitting
 
@@ -60,9 +61,14 @@ class Floors:
         self._group_of: dict[int, tuple[int, tuple[str, ...], str]] = {}
         self._there: dict[tuple[int, str], Counter[str]] = {}
         self._due: Gather[tuple[int, str, str]] = Gather(self._tell, wait_s=GATHER_S, at_once=AT_ONCE, breath_s=BREATH_S)
-        bus.subscribe("unit.*.pbx.*.seat.changed", self._seat)
-        bus.subscribe("unit.*.pbx.*.call", self._call)
-        bus.subscribe("unit.*.pbx.*.pbx.link", self._link)
+        hear(bus, SeatChanged, self._seat)
+        hear(bus, CallStarted, self._started)
+        hear(bus, CallerKnown, self._known)
+        hear(bus, CallQueued, self._queued)
+        hear(bus, CallLeftQueue, self._left_queue)
+        hear(bus, CallOffered, self._came_by)
+        hear(bus, CallAnswered, self._came_by)
+        hear(bus, PbxLinkChanged, self._link)
 
     def feed(self, unit_id: int) -> Feed:
         """The floor of a unit, filled from what is known when it is new."""
@@ -75,9 +81,7 @@ class Floors:
             feed.change("floor.opened", [*seats, *queues, ("health", "pbx", dict(self._pbx_up(unit_id)))])
         return feed
 
-    def _seat(self, _topic: str, event: object) -> None:
-        if not isinstance(event, SeatChanged):
-            return
+    def _seat(self, event: SeatChanged) -> None:
         sitting = self._seats.of_user(event.user_id)
         names = tuple(name for name, _ in sitting.queues) if sitting else ()
         moved = self._regroup(event, names)
@@ -146,25 +150,25 @@ class Floors:
         there = self._seats.at(s.pbx_id, number)
         return {**seen, "number": number, "name": there.user_name if there is not None else ""}
 
-    def _call(self, _topic: str, event: object) -> None:
-        match event:
-            case CallStarted():
-                outside = event.dialed if event.direction.value == "outbound" else event.caller
-                self._with[event.call_id] = {"number": mask(outside), "name": "", "direction": event.direction.value}
-                if event.direction is Direction.INTERNAL:
-                    self._ends[event.call_id] = (event.caller, event.dialed)
-            case CallerKnown():
-                self._known(event)
-            case CallQueued():
-                self._queue_of[event.call_id] = event.queue
-                entry = {"call_id": str(event.call_id), "since": _ms(event.at), "position": event.position}
-                self._waiting.setdefault((event.unit_id, event.queue), {})[event.call_id] = entry
-                self._due.add([(event.unit_id, "queues", event.queue)])
-            case CallLeftQueue():
-                self._waiting.get((event.unit_id, event.queue), {}).pop(event.call_id, None)
-                self._due.add([(event.unit_id, "queues", event.queue)])
-            case CallOffered() | CallAnswered() if event.queue:
-                self._queue_of[event.call_id] = event.queue
+    def _started(self, event: CallStarted) -> None:
+        outside = event.dialed if event.direction is Direction.OUTBOUND else event.caller
+        self._with[event.call_id] = {"number": mask(outside), "name": "", "direction": event.direction.value}
+        if event.direction is Direction.INTERNAL:
+            self._ends[event.call_id] = (event.caller, event.dialed)
+
+    def _queued(self, event: CallQueued) -> None:
+        self._queue_of[event.call_id] = event.queue
+        entry = {"call_id": str(event.call_id), "since": _ms(event.at), "position": event.position}
+        self._waiting.setdefault((event.unit_id, event.queue), {})[event.call_id] = entry
+        self._due.add([(event.unit_id, "queues", event.queue)])
+
+    def _left_queue(self, event: CallLeftQueue) -> None:
+        self._waiting.get((event.unit_id, event.queue), {}).pop(event.call_id, None)
+        self._due.add([(event.unit_id, "queues", event.queue)])
+
+    def _came_by(self, event: CallOffered | CallAnswered) -> None:
+        if event.queue:
+            self._queue_of[event.call_id] = event.queue
 
     def _known(self, event: CallerKnown) -> None:
         seen = self._with.setdefault(event.call_id, {"number": "", "name": "", "direction": "inbound"})
@@ -217,10 +221,9 @@ class Floors:
         self._due.add((unit_id, "seats", str(user_id)) for user_id, row in agents.items() if row != old.get(user_id))
         self.feed(unit_id).change("figures.changed", [("figures", "all", whole)])
 
-    def _link(self, _topic: str, event: object) -> None:
-        if isinstance(event, PbxLinkChanged):
-            row = {"up": event.up, "since": _ms(event.at), "why": event.why}
-            self.feed(event.unit_id).change(event.WIRE, [("health", "pbx", row)])
+    def _link(self, event: PbxLinkChanged) -> None:
+        row = {"up": event.up, "since": _ms(event.at), "why": event.why}
+        self.feed(event.unit_id).change(event.WIRE, [("health", "pbx", row)])
 
 
 def _ms(at: float | None) -> int | None:

@@ -17,6 +17,7 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from cti.events import CallBooked, WrapUpBooked
 from cti.figures.day import DayFigures, day_figures
+from cti.services.hearing import hear
 
 log = structlog.get_logger(__name__)
 GATHER_S = 0.3
@@ -32,14 +33,8 @@ class LiveFigures:
         self._due: dict[int, set[int]] = {}
         self._wake = asyncio.Event()
         self.latest: dict[int, tuple[str, DayFigures]] = {}
-        bus.subscribe("unit.*.pbx.*.call.booked", self._hear)
-        bus.subscribe("unit.*.pbx.*.call.wrap_up_booked", self._hear)
-
-    def _hear(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallBooked):
-            self.want(event.unit_id, event.user_ids)
-        elif isinstance(event, WrapUpBooked):
-            self.want(event.unit_id, (event.user_id,))
+        hear(bus, CallBooked, lambda event: self.want(event.unit_id, event.user_ids))
+        hear(bus, WrapUpBooked, lambda event: self.want(event.unit_id, (event.user_id,)))
 
     def want(self, unit_id: int, agents: Iterable[int] = ()) -> None:
         """Read this unit's figures soon; of agents, those named and those named before."""

@@ -19,6 +19,7 @@ from cti.events import CallBooked, CallEnded, CallFact, Direction, EntryFact, En
 from cti.links import Link, Links, write_links
 from cti.pbx_events import OfferResult
 from cti.services.books import Books, Page, insert_rows
+from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.services.seats import Seats
 from cti.storage import Call, CallLeg, CallLink, Offer, QueueEntry, Segment, Transfer
@@ -36,11 +37,7 @@ class CallBooks:
     ) -> None:  # fmt: skip
         self._bus, self._books, self._clock, self._new_id = bus, books, clock, new_id
         self._seats, self._links, self._zones, self._rules, self._limits = seats, links, zones, rules, limits
-        bus.subscribe("unit.*.pbx.*.call.ended", self._hear)
-
-    def _hear(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallEnded):
-            self.put(event.fact)
+        hear(bus, CallEnded, lambda event: self.put(event.fact))
 
     def put(self, fact: CallFact) -> None:
         """Write a finished call; CallBooked follows when it stands in the database."""

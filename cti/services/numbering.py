@@ -12,6 +12,8 @@ from sqlalchemy import bindparam, func, select, update
 
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.db import Database
+from cti.events import CallBooked
+from cti.services.hearing import hear
 from cti.storage import Call
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,7 @@ class Numbering:
         self._db = database
         self._wake = asyncio.Event()
         self._wake.set()
-        bus.subscribe("unit.*.pbx.*.call.booked", lambda _topic, _event: self._wake.set())
+        hear(bus, CallBooked, lambda _: self._wake.set())
 
     async def run(self) -> None:
         """Number what was booked, for ever."""

@@ -14,6 +14,7 @@ from crm_core.kernel.db import table_of
 from cti.domain.seat import SeatState
 from cti.events import CallBooked, WrapUpBooked
 from cti.services.books import Books, Page
+from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.services.sitting import Sitting
 from cti.storage import SeatSession, Segment
@@ -26,7 +27,7 @@ class SeatBooks:
     def __init__(self, books: Books, bus: Bus, new_id: Callable[[], int]) -> None:
         self._books, self._bus, self._new_id = books, bus, new_id
         self._early: dict[int, list[tuple[WrapUp, WrapUpBooked]]] = {}  # of calls that go on
-        bus.subscribe("unit.*.pbx.*.call.booked", self._booked)
+        hear(bus, CallBooked, self._booked)
 
     def open_session(self, s: Sitting, address: str) -> None:
         """Somebody sat down."""
@@ -94,11 +95,10 @@ class SeatBooks:
 
         self._books.put(lambda page: page.together(_write_wrap_ups, wrap_up, last=True), written)
 
-    def _booked(self, _topic: str, event: object) -> None:
-        if isinstance(event, CallBooked):
-            for wrap_up, what in self._early.pop(event.call_id, ()):
-                wrap_up.tries += 1
-                self._put_wrap_up(wrap_up, what)
+    def _booked(self, event: CallBooked) -> None:
+        for wrap_up, what in self._early.pop(event.call_id, ()):
+            wrap_up.tries += 1
+            self._put_wrap_up(wrap_up, what)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,7 @@ from cti.events import (
 from cti.pbx_events import OfferResult, Party
 from cti.ports import Member, PbxRefused, PbxUnreachable
 from cti.services.books import Books
+from cti.services.hearing import hear
 from cti.services.lines import PbxLine, topic
 from cti.services.seat_books import SeatBooks
 from cti.services.sitting import Sitting
@@ -55,6 +56,9 @@ CLOCK_WRONG_S = 60.0
 """A PBX's clock that differs from ours by more than this is set wrong, and its times are shifted; by less, it may be just late news."""
 PHASES: Mapping[LegPhase, Phase] = {LegPhase.CONNECTED: Phase.TALKING, LegPhase.HELD: Phase.HELD, LegPhase.RINGING: Phase.RINGING}
 """What a seat's part in a call means for the seat; a seat that dials and hears nobody yet is not in a call."""
+
+
+SeatEvent = CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall
 
 
 class Seats:
@@ -74,7 +78,12 @@ class Seats:
         self._ahead: dict[int, float] = {}  # how far a PBX's clock is ahead of ours, where it is plainly wrong
         self.lines: Mapping[int, PbxLine] = {}
         self._sitting_down = asyncio.Lock()
-        bus.subscribe("unit", self._hear)
+        hear(bus, PhoneRegistered, self._hear_phone)
+        hear(bus, PhoneLost, self._hear_phone)
+        kinds: tuple[type[SeatEvent], ...] = (CallOffered, OfferEnded, CallAnswered, CallHeld, CallResumed, SeatLeftCall)
+        for kind in kinds:
+            hear(bus, kind, self._hear_seat)
+        hear(bus, CallEnded, self._hear_end)
 
     # ------------------------------------------------------------------------------------------------------------- looking
 
@@ -321,26 +330,27 @@ class Seats:
 
     # ------------------------------------------------------------------------------------------------- what the PBX reports
 
-    def _hear(self, _topic: str, event: object) -> None:
-        if isinstance(event, PhoneRegistered | PhoneLost):
-            registered = isinstance(event, PhoneRegistered)
-            self._phones[(event.pbx_id, event.extension)] = registered
-            s = self.at(event.pbx_id, event.extension)
-            if s is not None:
-                self._set_facts(s, Facts(registered=registered, phase=s.facts.phase), event)
-        elif isinstance(event, DomainEvent) and self.replaying(event.pbx_id):
-            return  # old news read back from the journal: `agree` takes up what came of it
-        elif isinstance(event, CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall):
-            if isinstance(event, CallOffered | CallAnswered):
-                self._compare_clocks(event)
-            s = self.at(event.pbx_id, event.extension)
-            if s is not None:
-                self._hear_call(s, event)
-        elif isinstance(event, CallEnded):
-            self._hear_end(event)
+    def _hear_phone(self, event: PhoneRegistered | PhoneLost) -> None:
+        registered = isinstance(event, PhoneRegistered)
+        self._phones[(event.pbx_id, event.extension)] = registered
+        s = self.at(event.pbx_id, event.extension)
+        if s is not None:
+            self._set_facts(s, Facts(registered=registered, phase=s.facts.phase), event)
+
+    def _hear_seat(self, event: SeatEvent) -> None:
+        """A seat's part in a call. What is read back from the journal is old news: `agree` takes up what came of it."""
+        if self.replaying(event.pbx_id):
+            return
+        if isinstance(event, (CallOffered, CallAnswered)):
+            self._compare_clocks(event)
+        s = self.at(event.pbx_id, event.extension)
+        if s is not None:
+            self._hear_call(s, event)
 
     def _hear_end(self, event: CallEnded) -> None:
         """A call is over: a seat whose leaving was not told, since it was found in the call by a look at the PBX, is out of it too."""
+        if self.replaying(event.pbx_id):
+            return
         rung = {leg.endpoint for leg in event.fact.legs if leg.party == Party.SEAT}
         for extension in rung | {segment.extension for segment in event.fact.segments}:
             s = self.at(event.pbx_id, extension)
@@ -386,9 +396,7 @@ class Seats:
             ahead = 0.0 if at is None else at - self._ours(s.pbx_id, at)
             self._refresh(s, part.since - ahead if part and part.since is not None else self._ours(s.pbx_id, at))
 
-    def _hear_call(
-        self, s: Sitting, event: CallOffered | OfferEnded | CallAnswered | CallHeld | CallResumed | SeatLeftCall
-    ) -> None:
+    def _hear_call(self, s: Sitting, event: SeatEvent) -> None:
         phase: Phase | None = None
         match event:
             case CallOffered() if s.facts.phase in (Phase.NONE, Phase.RINGING):
