@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_core.entities.org import RoleGrant, Unit, User
 from crm_core.kernel.access import ADMINISTRATOR, ROLES
+from crm_core.kernel.db import Database
 from crm_core.signin import HASHER, any_person
 from cti.storage import Pbx
 
@@ -50,6 +51,22 @@ async def make_unit(db: AsyncConnection, new_id: NewId, *, name: str, zone: str,
     ]
     await db.execute(insert(RoleGrant), rows)
     return unit_id
+
+
+async def grant_new_kinds(database: Database, new_id: NewId) -> None:
+    """Units made by an earlier version get the rights on kinds of things that they have never heard of; known kinds stay as they are."""
+    async with database.begin() as db:
+        known = {(row.unit_id, row.kind) for row in await db.execute(select(RoleGrant.unit_id, RoleGrant.kind).distinct())}
+        units = (await db.execute(select(Unit.id))).scalars().all()
+        rows = [
+            {"id": new_id(), "unit_id": unit_id, "role": role, "kind": g.kind, "action": g.action, "scope": int(g.scope)}
+            for unit_id in units
+            for role, grants in ROLES.items()
+            for g in grants
+            if (unit_id, g.kind) not in known
+        ]
+        if rows:
+            await db.execute(insert(RoleGrant), rows)
 
 
 async def make_person(

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import select
 
 from config.bootstrap import PbxAccess, Program
-from config.demo import centre, customers, history
+from config.demo import centre, customers, history, records
 from config.demo.asterisk_process import AsteriskFailed, AsteriskProcess, own_plan
 from config.demo.asterisk_tree import AsteriskTree
 from config.demo.callers import TRUNK_ADDRESS, Caller, Callers
@@ -85,6 +85,7 @@ async def prepare_rows(settings: Settings, tell: Tell) -> tuple[int, int]:
             today = datetime.fromtimestamp(now, zone_of("Asia/Shanghai")).date()
             rules = NumberRules(area_code="0571")
             await history.write(db, made.unit_id, made.pbx_id, "Asia/Shanghai", now, today, rules, lambda _: None)
+            await records.write(db, made.unit_id, new_id, now, "Asia/Shanghai")
         write_private(Accounts.file(settings.home.folder), json.dumps({"passwords": made.passwords}, ensure_ascii=False, indent=1))
         return made.unit_id, made.pbx_id
     finally:

@@ -92,6 +92,20 @@ def may(principal: Principal, action: str, thing: Thing) -> bool:
 AGENT, SUPERVISOR, REVIEWER, ADMINISTRATOR = "agent", "supervisor", "reviewer", "administrator"
 
 _S = Scope
+
+
+def _rights(*lines: str) -> tuple[Grant, ...]:
+    """Grants from lines such as "ticket see=unit edit=own"."""
+    made = []
+    for line in lines:
+        kind, *pairs = line.split()
+        for pair in pairs:
+            action, _, scope = pair.partition("=")
+            made.append(Grant(kind=kind, action=action, scope=Scope[scope.upper()]))
+    return tuple(made)
+
+
+_ALL_OF_IT = "see=unit create=unit edit=unit delete=unit export=unit"
 ROLES: Mapping[str, tuple[Grant, ...]] = {
     AGENT: tuple(
         Grant(kind=k, action=a, scope=s)
@@ -107,6 +121,12 @@ ROLES: Mapping[str, tuple[Grant, ...]] = {
             ("figure", "see", _S.OWN),
             ("number", "dial", _S.UNIT),
         )
+    )
+    + _rights(
+        "ticket see=unit create=unit edit=unit",
+        "follow_up see=unit create=unit edit=own delete=own",
+        "task see=team create=unit edit=own delete=own",
+        "product see=unit",
     ),
     SUPERVISOR: tuple(
         Grant(kind=k, action=a, scope=s)
@@ -125,6 +145,13 @@ ROLES: Mapping[str, tuple[Grant, ...]] = {
             ("recording", "download", _S.UNIT),
             ("figure", "see", _S.UNIT),
         )
+    )
+    + _rights(
+        f"ticket {_ALL_OF_IT}",
+        f"follow_up {_ALL_OF_IT}",
+        f"task {_ALL_OF_IT}",
+        f"product {_ALL_OF_IT}",
+        "dictionary edit=unit",
     ),
     REVIEWER: tuple(
         Grant(kind=k, action=a, scope=s)
@@ -134,7 +161,8 @@ ROLES: Mapping[str, tuple[Grant, ...]] = {
             ("recording", "listen", _S.UNIT),
             ("figure", "see", _S.UNIT),
         )
-    ),
+    )
+    + _rights("ticket see=unit", "follow_up see=unit", "product see=unit"),
     ADMINISTRATOR: tuple(
         Grant(kind=k, action=a, scope=s)
         for k, a, s in (
@@ -152,6 +180,10 @@ ROLES: Mapping[str, tuple[Grant, ...]] = {
             ("system", "see", _S.UNIT),
             ("demo", "use", _S.UNIT),
         )
+    )
+    + _rights(
+        *(f"{kind} {_ALL_OF_IT} purge=unit" for kind in ("ticket", "follow_up", "task", "product")),
+        "dictionary edit=unit",
     ),
 }
 """The rights each role starts with; kept as rows in the database from the first set-up on."""

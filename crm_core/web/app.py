@@ -136,9 +136,7 @@ def _refused(
     told = say(lang, refusal.say, **refusal.detail)
     status = status or refusal.status
     if not route.page:
-        detail = {k: say(lang, v) if isinstance(v, Sentence) else v for k, v in refusal.detail.items()}
-        shown = {k: v if isinstance(v, int | float | bool) else str(v) for k, v in detail.items()}
-        response = answer(Problem(error=refusal.code, say=told, detail=shown))
+        response = answer(Problem(error=refusal.code, say=told, detail={k: _plain(v, lang) for k, v in refusal.detail.items()}))
         response.set_status(status)
         return response
     if isinstance(refusal, NotSignedIn):
@@ -149,6 +147,15 @@ def _refused(
     if ask is None:
         return pages.render_open(request, "error.html", lang, status=status, say=told, code=refusal.code, http=status)
     return pages.render(ask, "error.html", status=status, say=told, code=refusal.code, http=status)
+
+
+def _plain(value: Any, lang: str) -> Any:
+    """A detail as JSON has it, sentences said in the asker's language."""
+    if isinstance(value, Sentence):
+        return say(lang, value)
+    if isinstance(value, dict):
+        return {str(key): _plain(one, lang) for key, one in value.items()}
+    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 @web.middleware

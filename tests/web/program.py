@@ -28,7 +28,7 @@ from sqlalchemy import insert, select, update
 
 from config.accounts import make_unit
 from config.bootstrap import PbxAccess, Program
-from config.demo import centre, customers, history
+from config.demo import centre, customers, history, records
 from config.demo.web import DemoWeb
 from config.settings import Database as DatabaseSettings
 from config.settings import Home, Phones, Recordings, Settings, Web
@@ -103,6 +103,7 @@ async def fill(database: Database, days: int = HISTORY_DAYS, people: int = CUSTO
             today = datetime.fromtimestamp(now, ZoneInfo("Asia/Shanghai")).date()
             rules = NumberRules(area_code="0571")
             await history.write(db, made.unit_id, made.pbx_id, "Asia/Shanghai", now, today, rules, lambda _: None)
+            await records.write(db, made.unit_id, new_id, now, "Asia/Shanghai")
             await _add_customer(db, new_id, made.unit_id, "杭州同号公司")
             guest = {"id": new_id(), "unit_id": made.unit_id, "login": "guest", "name": "访客", "role": "guest", "active": True}
             await db.execute(insert(User).values({**guest, "password_hash": _HASH, "created_at": now}))

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 
 from crm_core.entities.org import User
 from crm_core.entities.people import Customer
+from crm_core.records.entity import Kind
 from cti.storage import Call, CallLeg, CallNote, Offer, QueueEntry, Segment
 from recordings.audio import store_raw
 from recordings.storage import Recording
@@ -96,3 +97,21 @@ async def note_of(running: Running, login: str, call_id: int, text: str) -> None
 async def customer_called(running: Running, name: str) -> int:
     """A customer by name."""
     return int((await running.one(select(Customer.id).where(Customer.name == name)))["id"])
+
+
+async def record_of(running: Running, kind: Kind, login: str) -> str:
+    """A record of that kind in the person's unit, theirs where it can be somebody's; its identifier."""
+    user = await running.one(select(User.id, User.unit_id, User.team_id).where(User.login == login))
+    row: dict[str, Any] = {
+        "id": running.program.new_id(),
+        "unit_id": user["unit_id"],
+        kind.entity.title: f"{login}'s",
+        "created_at": NOON,
+    }
+    if kind.has("owner_id"):
+        row |= {"owner_id": user["id"], "team_id": user["team_id"]}
+    if kind.has("stage"):
+        row["stage"] = next(iter(kind.entity.flow))
+    async with running.program.database.begin() as db:
+        await db.execute(insert(kind.table).values(**row, changed_at=NOON))
+    return str(row["id"])
