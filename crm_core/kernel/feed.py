@@ -20,6 +20,7 @@ import structlog
 MESSAGE_VERSION = 1
 KEPT_EVENTS = 512
 KEPT_BYTES = 128 * 1024
+_dumps = orjson.dumps
 _ROW = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 Row = Mapping[str, Any]
@@ -112,6 +113,10 @@ class Feed:
         row = self._tables.get(table, {}).get(key)
         return None if row is None else orjson.loads(row)
 
+    def has(self, table: str, key: str) -> bool:
+        """Whether there is such a row."""
+        return self._raw(table, key) is not None
+
     def keys(self, table: str) -> list[str]:
         """The keys of one table."""
         return list(self._tables.get(table, ()))
@@ -127,12 +132,19 @@ class Feed:
         and no number is used. Raises TypeError for rows that are not JSON or hold integers a browser can't read (over
         53 bits: write identifiers as strings); then nothing has changed.
         """
-        wanted: dict[Drop, bytes | None] = {(table, key): _encoded(row) for table, key, row in put}
-        wanted.update(dict.fromkeys(drop))
-        puts = tuple((t, k, row) for (t, k), row in wanted.items() if row is not None and self._raw(t, k) != row)
-        drops = tuple(at for at, row in wanted.items() if row is None and self._raw(*at) is not None)
+        wanted: dict[Drop, bytes | None] = {(table, key): _dumps(row, option=_ROW) for table, key, row in put}
+        for at in drop:
+            wanted[at] = None
+        puts, drops = list[tuple[str, str, bytes]](), list[Drop]()
+        for at, row in wanted.items():
+            there = self._raw(*at)
+            if row is None:
+                if there is not None:
+                    drops.append(at)
+            elif row != there:
+                puts.append((*at, _tight(row)))
         if puts or drops:
-            self._take(Change(self.seq + 1, puts, drops, self._event(name, puts, drops)))
+            self._take(Change(self.seq + 1, tuple(puts), tuple(drops), self._event(name, puts, drops)))
 
     def replace(self, name: str, rows: Iterable[Put], tables: Iterable[str] | None = None) -> None:
         """Make these tables (all, unless named) hold exactly these rows, as one change."""
@@ -147,7 +159,7 @@ class Feed:
         if self._snapshot is None:
             state = {t: {k: orjson.Fragment(row) for k, row in rows.items()} for t, rows in self._tables.items()}
             message = {"v": MESSAGE_VERSION, "t": "snapshot", "feed": self.name, "cursor": self.cursor, "state": state}
-            self._snapshot = _encoded(message, 0)
+            self._snapshot = _tight(_dumps(message))
         return self._snapshot
 
     def join(self, since: str | None, send: Send) -> Leave:
@@ -172,7 +184,7 @@ class Feed:
         epoch, _, seq = event["cursor"].rpartition(":")
         if epoch != self.epoch or int(seq) != self.seq + 1:
             return False
-        put = tuple((table, key, _encoded(row)) for table, key, row in event["put"])
+        put = tuple((table, key, _tight(_dumps(row, option=_ROW))) for table, key, row in event["put"])
         self._take(Change(int(seq), put, tuple((table, key) for table, key in event["drop"]), message))
         return True
 
@@ -194,21 +206,20 @@ class Feed:
         return list(self._tables)
 
     def _raw(self, table: str, key: str) -> bytes | None:
-        return self._tables.get(table, {}).get(key)
+        rows = self._tables.get(table)
+        return None if rows is None else rows.get(key)
 
-    def _event(self, name: str, put: tuple[tuple[str, str, bytes], ...], drop: tuple[Drop, ...]) -> bytes:
-        return _encoded(
-            {
-                "v": MESSAGE_VERSION,
-                "t": "event",
-                "feed": self.name,
-                "cursor": f"{self.epoch}:{self.seq + 1}",
-                "name": name,
-                "put": [(table, key, orjson.Fragment(row)) for table, key, row in put],
-                "drop": drop,
-            },
-            0,
-        )
+    def _event(self, name: str, put: Iterable[tuple[str, str, bytes]], drop: list[Drop]) -> bytes:
+        message = {
+            "v": MESSAGE_VERSION,
+            "t": "event",
+            "feed": self.name,
+            "cursor": f"{self.epoch}:{self.seq + 1}",
+            "name": name,
+            "put": [(table, key, orjson.Fragment(row)) for table, key, row in put],
+            "drop": drop,
+        }
+        return _tight(_dumps(message))
 
     def _take(self, change: Change) -> None:
         """The one place where state moves on."""
@@ -245,7 +256,6 @@ class Feed:
         return [message for number, message in self._past if number > seq]
 
 
-def _encoded(what: Any, option: int = _ROW) -> bytes:
-    """As JSON, in no more memory than it needs: orjson leaves its whole buffer of 4 KiB behind the shortest row, and rows are kept."""
-    loose = orjson.dumps(what, option=option)
-    return loose[:1] + loose[1:]
+def _tight(encoded: bytes) -> bytes:
+    """The same in no more memory than it needs: orjson leaves its whole buffer of 4 KiB behind the shortest row, and rows are kept."""
+    return encoded[:1] + encoded[1:]
