@@ -83,12 +83,20 @@ STATES: tuple[Line, ...] = (
 
 def state_of(intent: Intent, facts: Facts) -> SeatState:
     """The seat's state."""
-    return next(line.state for line in STATES if line.holds(intent, facts))
+    for line in STATES:
+        if line.holds(intent, facts):
+            return line.state
+    raise AssertionError("the last line always holds")
 
 
 def wants_calls(intent: Intent, facts: Facts) -> bool:
     """Whether the PBX may offer the seat a call of a queue: it stays so while one rings, and no longer from the answer on."""
-    return state_of(intent, facts) in (SeatState.READY, SeatState.RINGING) and not intent.pause_reason and not intent.wrap_up
+    return takes_calls(state_of(intent, facts), intent)
+
+
+def takes_calls(state: SeatState, intent: Intent) -> bool:
+    """`wants_calls` of a seat whose state is known."""
+    return (state is SeatState.READY or state is SeatState.RINGING) and not intent.pause_reason and not intent.wrap_up
 
 
 class Trigger(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -23,7 +23,7 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import Conflict, NotAllowed, NotFound, Refusal, Unavailable
 from cti.domain.leg import LegPhase
-from cti.domain.seat import BUSY, Facts, Intent, Phase, SeatState, Trigger, state_of, step, wants_calls
+from cti.domain.seat import BUSY, Facts, Intent, Phase, SeatState, Trigger, state_of, step, takes_calls
 from cti.events import (
     CallAnswered,
     CallEnded,
@@ -115,12 +115,10 @@ class Seats:
         """The secrets that the PBX's browser phones register with now, by extension: told again when the PBX was away."""
         return [(s.extension, s.secret) for s in self._by_user.values() if s.pbx_id == pbx_id and s.phone == "browser" and s.secret]
 
-    def _members_of(self, s: Sitting) -> Iterable[Member]:
-        open_for_calls = wants_calls(s.intent, s.facts)
-        reason = "" if open_for_calls else (s.intent.pause_reason or s.state.value)
+    def _members_of(self, s: Sitting) -> list[Member]:
+        paused, reason = _wish(s)
         return [
-            Member(queue=q, extension=s.extension, name=s.user_name, penalty=p, paused=not open_for_calls, reason=reason)
-            for q, p in s.queues
+            Member(queue=q, extension=s.extension, name=s.user_name, penalty=p, paused=paused, reason=reason) for q, p in s.queues
         ]
 
     async def free_seats(self, principal: Principal) -> list[tuple[Seat, Sitting | None]]:
@@ -463,8 +461,8 @@ class Seats:
     # ------------------------------------------------------------------------------------------------------------- the state
 
     def _refresh(self, s: Sitting, at: float, tell: bool = False) -> None:
-        known = self._phones.get((s.pbx_id, s.extension))
-        if known is not None and s.facts.registered is None:
+        known = self._phones.get((s.pbx_id, s.extension)) if s.facts.registered is None else None
+        if known is not None:
             s.facts = Facts(registered=known, phase=s.facts.phase)
         state = state_of(s.intent, s.facts)
         reason = s.intent.pause_reason if state is SeatState.PAUSED else ("phone_lost" if state is SeatState.UNREACHABLE else "")
@@ -487,14 +485,19 @@ class Seats:
     def _tell_queues(self, s: Sitting) -> None:
         if not s.intent.signed_in:
             return
-        members = list(self._members_of(s))
-        wish = (members[0].paused, members[0].reason) if members else None
+        wish = _wish(s) if s.queues else None
         if wish != s.wished:
             s.wished, line = wish, self.lines.get(s.pbx_id)
             if line is not None:
-                line.want_members(members)
+                line.want_members(self._members_of(s))
 
     def _index(self, s: Sitting) -> None:
         self._by_user[s.user_id] = s
         self._by_extension[(s.pbx_id, s.extension)] = s
         self._sat.setdefault((s.pbx_id, s.extension), deque(maxlen=SAT_KEPT)).append((s.signed_in_at, s.user_id))
+
+
+def _wish(s: Sitting) -> tuple[bool, str]:
+    """Whether the queues should pass this seat by, and why."""
+    open_for_calls = takes_calls(s.state, s.intent)
+    return not open_for_calls, "" if open_for_calls else (s.intent.pause_reason or s.state.value)
