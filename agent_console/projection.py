@@ -1,7 +1,7 @@
 """The desk feed: what one agent's screen shows, kept as rows from what happened. No I/O: it listens to the bus and changes feeds.
 
 A ringing call is told the moment the caller's customers are known, or 50 ms after the ring began, whichever is first; the card
-follows. A person sees only what their rights allow: the rows are made with their eyes. How many wait in a queue is told to the desks of
+follows. What a call's event means for the seat is told in the same message, so that a desk never shows the one without the other. A person sees only what their rights allow: the rows are made with their eyes. How many wait in a queue is told to the desks of
 its agents now and then and a few at a time, since in a large centre it changes more often than anybody can look.
 """
 
@@ -147,14 +147,14 @@ class Desks:
             for call_id in gone:
                 self._forget(event.user_id, call_id)
         put = [("seat", "me", self._seat_row(event.user_id))]
-        sitting, drawn = self._seats.of_user(event.user_id), feed.keys("queues")
-        if sitting is not None and any(name not in drawn for name, _ in sitting.queues):
+        sitting = self._seats.of_user(event.user_id)
+        if sitting is not None and not all(feed.has("queues", name) for name, _ in sitting.queues):
             put += self._queue_rows(event.unit_id, event.user_id)
         held = mine.get(event.call_id) if event.call_id is not None else None
         if held is not None and held.told and event.state == "wrap_up":
             held.row["phase"] = "wrap_up"
             held.row["ended_at"] = held.row["ended_at"] or ms(event.since)
-            put.append(("calls", str(event.call_id), dict(held.row)))
+            put.append(("calls", str(event.call_id), held.row))
         feed.change(event.WIRE, put, drop)
 
     def _dials(self, event: SeatChanged, call_id: int) -> bool:
@@ -218,7 +218,8 @@ class Desks:
             held.timer.cancel()
             held.timer = None
         held.told = True
-        self.feed(person.unit_id, person.user_id).change(wire, [("calls", str(call_id), dict(held.row))])
+        put = [("seat", "me", self._seat_row(person.user_id)), ("calls", str(call_id), held.row)]
+        self.feed(person.unit_id, person.user_id).change(wire, put)
 
     def _talks(self, event: CallAnswered | CallResumed) -> None:
         self._phase(event, "talking")
@@ -269,7 +270,8 @@ class Desks:
         mine = self._calls.get(person.user_id, {})
         if event.call_id in mine and mine[event.call_id].row["phase"] != "wrap_up":
             self._forget(person.user_id, event.call_id)
-            self.feed(person.unit_id, person.user_id).change(event.WIRE, [], [("calls", str(event.call_id))])
+            seat = ("seat", "me", self._seat_row(person.user_id))
+            self.feed(person.unit_id, person.user_id).change(event.WIRE, [seat], [("calls", str(event.call_id))])
 
     def _lay(self, user_id: int, call_id: int, row: Row) -> OnDesk:
         """Put a call on somebody's desk."""

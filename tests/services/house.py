@@ -22,6 +22,7 @@ from crm_core.kernel.ids import IdMaker
 from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
 from crm_core.signin import principal_of
+from cti.domain.board import CallBoard
 from cti.events import CallAnswered, CallOffered, DomainEvent, SeatLeftCall
 from cti.links import Links
 from cti.ports import Member, PbxUnreachable
@@ -57,6 +58,7 @@ class FakeLine:
     members: dict[tuple[str, str], Member] = field(default_factory=dict)
     told: list[tuple[str, str, bool | None]] = field(default_factory=list)
     replaying: bool = False
+    board: CallBoard = field(default_factory=lambda: CallBoard(1, 1, "", iter(range(1)).__next__, lambda _: None))
 
     def want_members(self, members: Sequence[Member]) -> None:
         for member in members:
