@@ -16,7 +16,7 @@ from crm_core.entities.people import Customer
 from crm_core.entities.work import FollowUp, Product, Task, Ticket
 from crm_core.initials import initials_of
 from crm_core.records import document_numbers
-from crm_core.records.storage import DictionaryOption, DocumentNumber, RecordComment, SavedView
+from crm_core.records.storage import DictionaryOption, DocumentNumber, ImportedRecord, ImportJob, RecordComment, SavedView
 
 DAY_S: Final = 86400
 PRODUCTS: Final = (
@@ -112,6 +112,13 @@ async def write(db: AsyncConnection, unit_id: int, new_id: Callable[[], int], no
         "place": 6,
     }
     await db.execute(insert(DictionaryOption).values(option))
+    job = {
+        "id": new_id(), "unit_id": unit_id, "kind": "product", "user_id": boss["id"], "name": "产品目录.xlsx", "state": "done", "made_at": now - 3600, "ended_at": now - 3590,
+        "rows": len(products), "done": len(products), "made": len(products), "reading": '{"format":"xlsx"}', "wrong": "[]",
+    }  # fmt: skip
+    await db.execute(insert(ImportJob).values(job))
+    made = [{"id": new_id(), "unit_id": unit_id, "job_id": job["id"], "record_id": row["id"]} for row in products]
+    await db.execute(insert(ImportedRecord), made)
 
 
 def _history(audit_id: int, kind: str, row: dict[str, Any]) -> dict[str, Any]:

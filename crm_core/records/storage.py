@@ -1,4 +1,4 @@
-"""The engine's own rows: options of the data dictionary, comments, saved views, and where document numbers stand."""
+"""The engine's own rows: options of the data dictionary, comments, saved views, imports, and where document numbers stand."""
 
 from __future__ import annotations
 
@@ -54,3 +54,35 @@ class DocumentNumber(UnitRow):
     kind: Mapped[str] = text(40)
     period: Mapped[str] = text(10)
     last: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+
+
+class ImportJob(UnitRow):
+    """One import of a file: how it is read, how far it is and what became of its rows. The file itself lies beside the database."""
+
+    __tablename__ = "import_job"
+    __table_args__ = (Index(None, "unit_id", "user_id", "kind"), Index(None, "state"))
+    kind: Mapped[str] = text(40)
+    user_id: Mapped[int] = mapped_column(Id, nullable=False)
+    name: Mapped[str] = text(120)
+    state: Mapped[str] = text(20)
+    made_at: Mapped[float | None] = instant()
+    ended_at: Mapped[float | None] = instant()
+    rows: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    done: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    made: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    changed: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    same: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    rejected: Mapped[int] = mapped_column(Integer, nullable=False, default=0, server_default="0")
+    reading: Mapped[str] = mapped_column(Text, nullable=False, default="", server_default="")
+    wrong: Mapped[str] = mapped_column(Text, nullable=False, default="", server_default="")
+
+
+class ImportedRecord(UnitRow):
+    """A record that an import made or changed, kept as long as the import can be undone; `before` is JSON of what it changed, "" if made."""
+
+    __tablename__ = "imported_record"
+    __table_args__ = (Index(None, "job_id"),)
+    job_id: Mapped[int] = mapped_column(Id, nullable=False)
+    record_id: Mapped[int] = mapped_column(Id, nullable=False)
+    version: Mapped[int] = mapped_column(Integer, nullable=False, default=1, server_default="1")
+    before: Mapped[str] = mapped_column(Text, nullable=False, default="", server_default="")
