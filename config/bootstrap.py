@@ -33,6 +33,7 @@ from config.health import Health
 from config.records import open_records
 from config.settings import Pbx as PbxSettings
 from config.settings import Settings
+from config.system import open_system
 from config.tidy import tidy
 from config.upgrade import upgrade
 from crm_core.customers import Customers
@@ -58,6 +59,7 @@ from crm_core.web.pages import NavItem, Pages, Statics, import_words
 from crm_core.web.records import RecordWeb
 from crm_core.web.routes import CrmWeb
 from crm_core.web.socket import Sockets
+from crm_core.web.system_home import RIGHTS
 from cti.events import CallBooked, PbxLinkChanged
 from cti.figures.day import DayFigures, empty, shown
 from cti.figures.definitions import OF_AGENT, OF_ALL, OF_QUEUE, Figure
@@ -89,6 +91,7 @@ NAV = (
     NavItem("follow-ups", "/follow-ups", "Follow-ups", "followup", ("follow_up", "see")),
     NavItem("tasks", "/tasks", "Tasks", "task", ("task", "see")),
     NavItem("products", "/products", "Products", "product", ("product", "see")),
+    NavItem("system", "/system", "System", "admin", RIGHTS[0], RIGHTS[1:]),
 )
 HERE_S = 30.0
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -246,6 +249,8 @@ class Program:
         )
         for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, records):
             part.add_to(self.routes)
+        for system_part in open_system(self.pages, self.database, self.clock, self.new_id, self.records):
+            system_part.add_to(self.routes)
         crm.on_sign_out = self._left
         self._open_routes = crm
 

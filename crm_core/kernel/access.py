@@ -184,6 +184,7 @@ ROLES: Mapping[str, tuple[Grant, ...]] = {
     + _rights(
         *(f"{kind} {_ALL_OF_IT} purge=unit" for kind in ("ticket", "follow_up", "task", "product")),
         "dictionary edit=unit",
+        "role edit=unit",
     ),
 }
 """The rights each role starts with; kept as rows in the database from the first set-up on."""

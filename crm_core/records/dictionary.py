@@ -7,10 +7,11 @@ options are declared here in English and said through the catalogue; what a unit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_core.kernel.db import Database, table_of
 from crm_core.kernel.errors import Conflict, NotFound, Refusal
@@ -20,6 +21,7 @@ from crm_core.records.storage import DictionaryOption
 
 TONES = ("grey", "blue", "green", "amber", "red", "violet", "teal")
 _TABLE = table_of(DictionaryOption)
+Note = Callable[[AsyncConnection], Awaitable[None]]
 _KEY = re.compile(r"[\w.\-]{1,40}")
 
 
@@ -67,28 +69,28 @@ class Dictionary:
         self._db, self._new_id = database, new_id
         self.lists: Mapping[str, OptionList] = {one.name: one for one in lists}
         self._own: dict[tuple[int, str], dict[str, Option]] = {}
-        self._order: dict[tuple[int, str], list[str]] = {}
+        self._places: dict[tuple[int, str], dict[str, int]] = {}
 
     async def load(self) -> None:
         """Read what the units changed."""
         async with self._db.read() as db:
             rows = (await db.execute(select(_TABLE).order_by(_TABLE.c.place, _TABLE.c.id))).mappings().all()
-        self._own, self._order = {}, {}
+        self._own, self._places = {}, {}
         for row in rows:
             here = (row["unit_id"], row["list"])
             own = Option(key=row["key"], tone=row["tone"], zh=row["zh"], en=row["en"], retired=row["retired"], own=True)
             self._own.setdefault(here, {})[row["key"]] = own
-            self._order.setdefault(here, []).append(row["key"])
+            self._places.setdefault(here, {})[row["key"]] = row["place"]
 
     def of(self, unit_id: int, name: str) -> list[Option]:
         """The options of a list in their order, retired ones too. Raises NotFound."""
         if name not in self.lists:
             raise NotFound("no_such_list", "There is no such list.")
-        own, order = self._own.get((unit_id, name), {}), self._order.get((unit_id, name), [])
+        own, places = self._own.get((unit_id, name), {}), self._places.get((unit_id, name), {})
         declared = {one.key: one for one in self.lists[name].options}
-        merged = {key: _merged(declared.get(key), own[key]) for key in order}
-        rest = {key: one for key, one in declared.items() if key not in merged}
-        return [*merged.values(), *rest.values()] if len(merged) >= len(declared) else [*rest.values(), *merged.values()]
+        merged = {key: _merged(declared.get(key), own[key]) if key in own else declared[key] for key in {**declared, **own}}
+        where = {**{key: n for n, key in enumerate(declared)}, **places}
+        return sorted(merged.values(), key=lambda one: where[one.key])
 
     def option(self, unit_id: int, name: str, key: str) -> Option:
         """One option; one that nobody knows any more shows its key."""
@@ -99,10 +101,10 @@ class Dictionary:
         return {name: {one.key: not one.retired for one in self.of(unit_id, name)} for name in self.lists}
 
     async def put(
-        self, unit_id: int, name: str, key: str, *, zh: str, en: str, tone: str, retired: bool, new: bool = False
-    ) -> None:
-        """Add an option, or change one. Raises Refusal that says what is wrong."""
-        known = {one.key for one in self.of(unit_id, name)}
+        self, unit_id: int, name: str, key: str, *, zh: str, en: str, tone: str, retired: bool, new: bool = False, note: Note | None = None
+    ) -> None:  # fmt: skip
+        """Add an option, or change one; `note` writes about it in the same transaction. Raises Refusal that says what is wrong."""
+        known = [one.key for one in self.of(unit_id, name)]
         if not _KEY.fullmatch(key):
             raise Refusal("wrong_key", "A key has 1 to 40 letters, digits, dots or dashes.")
         if new and key in known:
@@ -118,12 +120,14 @@ class Dictionary:
         here = (_TABLE.c.unit_id == unit_id) & (_TABLE.c.list == name) & (_TABLE.c.key == key)
         async with self._db.begin() as db:
             if not (await db.execute(update(_TABLE).where(here).values(values))).rowcount:
-                place = len(known)
+                place = known.index(key) if key in known else len(known)
                 row = {"id": self._new_id(), "unit_id": unit_id, "list": name, "key": key, "place": place, **values}
                 await db.execute(insert(_TABLE).values(row))
+            if note is not None:
+                await note(db)
         await self.load()
 
-    async def arrange(self, unit_id: int, name: str, keys: Sequence[str]) -> None:
+    async def arrange(self, unit_id: int, name: str, keys: Sequence[str], note: Note | None = None) -> None:
         """Put the options in this order; all of them must be named. Raises Refusal."""
         there = {one.key: one for one in self.of(unit_id, name)}
         if sorted(keys) != sorted(there):
@@ -135,6 +139,8 @@ class Dictionary:
                     one = there[key]
                     row = {"id": self._new_id(), "unit_id": unit_id, "list": name, "key": key, "place": place, "tone": one.tone}
                     await db.execute(insert(_TABLE).values(row))
+            if note is not None:
+                await note(db)
         await self.load()
 
 

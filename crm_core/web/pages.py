@@ -30,13 +30,14 @@ YEAR = 31536000
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """One entry of the navigation, shown to those who hold the right."""
+    """One entry of the navigation, shown to those who hold the right, or one of those in `also`."""
 
     id: str
     href: str
     label: str
     icon: str
     right: tuple[str, str]
+    also: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -165,8 +166,7 @@ class Pages:
 
 
 def _holds(principal: Principal, item: NavItem) -> bool:
-    kind, action = item.right
-    return reach(principal, action, kind) > Scope.NONE
+    return any(reach(principal, action, kind) > Scope.NONE for kind, action in (item.right, *item.also))
 
 
 def _script_safe(text: str) -> str:

@@ -48,6 +48,12 @@ GET  /api/v1/calls                        yes   yes   yes   yes   no
 GET  /api/v1/calls/{id}                   own   unit  unit  unit  no
 GET  /api/v1/recordings/{id}/peaks        own   unit  unit  unit  no
 GET  /api/v1/references                   -     -     -     -     -
+GET  /system                              -     -     -     -     -
+GET  /system/dictionary                   no    yes   no    yes   no
+GET  /api/v1/system/dictionary            no    yes   no    yes   no
+POST /api/v1/system/dictionary/options    no    yes   no    yes   no
+PUT  /api/v1/system/dictionary/options    no    yes   no    yes   no
+PUT  /api/v1/system/dictionary/order      no    yes   no    yes   no
 DELETE /api/v1/views/{id}                 -     -     -     -     -
 POST /api/v1/customers                    yes   yes   no    yes   no
 PUT  /api/v1/customers/{id}               unit  unit  no    unit  no
