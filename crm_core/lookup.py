@@ -35,6 +35,10 @@ class NumberLookup(Protocol):
         """Everybody in the unit with this number (`Number.key`), at most LIMIT, oldest first."""
         ...
 
+    def find_now(self, unit_id: int, key: str) -> Sequence[Match] | None:
+        """The same where the answer is at hand without waiting for anything; None where `find` must be awaited."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -56,21 +60,27 @@ class SqliteLookup:
         self._thread = ThreadPoolExecutor(1, "lookup")
         self._aside_until = 0.0
 
-    async def find(self, unit_id: int, key: str) -> Sequence[Match]:
+    def find_now(self, unit_id: int, key: str) -> Sequence[Match] | None:
         began = monotonic()
-        if began >= self._aside_until:
-            try:
-                if self._here is None:
-                    self._here = self._open(wait_s=0)
-                found = [Match(*row) for row in self._here.execute(self.SQL, (unit_id, key))]
-            except sqlite3.OperationalError as error:
-                log.warning("the look-up goes aside: the database file could not be read at once", why=str(error))
-            else:
-                if (ended := monotonic()) - began > self.SLOW_S:
-                    log.warning("the look-up goes aside: the disk is slow", took_ms=round(1000 * (ended - began)))
-                    self._aside_until = ended + self.CALM_S
-                return found
+        if began < self._aside_until:
+            return None
+        try:
+            if self._here is None:
+                self._here = self._open(wait_s=0)
+            found = [Match(*row) for row in self._here.execute(self.SQL, (unit_id, key))]
+        except sqlite3.OperationalError as error:
+            log.warning("the look-up goes aside: the database file could not be read at once", why=str(error))
             self._aside_until = began + self.CALM_S
+            return None
+        if (ended := monotonic()) - began > self.SLOW_S:
+            log.warning("the look-up goes aside: the disk is slow", took_ms=round(1000 * (ended - began)))
+            self._aside_until = ended + self.CALM_S
+        return found
+
+    async def find(self, unit_id: int, key: str) -> Sequence[Match]:
+        found = self.find_now(unit_id, key)
+        if found is not None:
+            return found
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._find_aside, unit_id, key)
 
     def _find_aside(self, unit_id: int, key: str) -> Sequence[Match]:
@@ -104,6 +114,9 @@ class PostgresLookup:
         self._url = url.replace("+asyncpg", "")
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
+
+    def find_now(self, unit_id: int, key: str) -> Sequence[Match] | None:
+        return None  # another process must be asked
 
     async def find(self, unit_id: int, key: str) -> Sequence[Match]:
         import asyncpg

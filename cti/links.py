@@ -1,7 +1,7 @@
 """Where calls meet customers: who a call's outside party may be, and which customer a finished call belongs to.
 
 The look-up begins when the call does, so that it is mostly over before a seat rings. It never delays anything: what it finds is
-published as CallerKnown whenever it is there. Of a call that the PBX makes for somebody at a seat it is told beforehand whom it calls,
+published as CallerKnown, at once where the answer is at hand and else whenever it is there. Of a call that the PBX makes for somebody at a seat it is told beforehand whom it calls,
 since the PBX says so only when it dials; no other number is believed to be one of our own extensions than that of an internal call.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -115,8 +116,17 @@ class Links:
         )  # fmt: skip
         if number.kind in ("withheld", "internal"):
             self._tell(empty)
+        elif (found := self._found_now(empty)) is not None:
+            self._tell(_with(empty, found))
         else:
             self._spawn(self._find(empty))
+
+    def _found_now(self, empty: CallerKnown) -> Sequence[Match] | None:
+        try:
+            return self._lookup.find_now(empty.unit_id, empty.key)
+        except Exception as error:
+            log.warning("a caller could not be looked up", call_id=empty.call_id, why=type(error).__name__)
+            return ()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -129,12 +139,7 @@ class Links:
         except Exception as error:
             log.warning("a caller could not be looked up", call_id=empty.call_id, why=type(error).__name__)
             matches = ()
-        self._tell(
-            CallerKnown(
-                unit_id=empty.unit_id, pbx_id=empty.pbx_id, at=empty.at, call_id=empty.call_id, key=empty.key, kind=empty.kind,
-                shown=empty.shown, matches=tuple(matches),
-            )
-        )  # fmt: skip
+        self._tell(_with(empty, matches))
 
     def _tell(self, event: CallerKnown) -> None:
         self.known[event.call_id] = event
@@ -167,6 +172,10 @@ class Links:
         await self._db.write(write)
         event = CallLinked(unit_id=unit_id, pbx_id=pbx_id, at=now, call_id=call_id, customer_id=customer_id, user_id=user_id)
         self._bus.publish(topic(event), event)
+
+
+def _with(known: CallerKnown, matches: Sequence[Match]) -> CallerKnown:
+    return msgspec.structs.replace(known, matches=tuple(matches))
 
 
 def _of_that_side(number: Number, direction: Direction) -> Number:

@@ -28,6 +28,9 @@ class SlowLookup:
     def __init__(self, behind: NumberLookup) -> None:
         self._behind = behind
 
+    def find_now(self, _unit_id: int, _key: str) -> Sequence[Match] | None:
+        return None
+
     async def find(self, unit_id: int, key: str) -> Sequence[Match]:
         """As the one behind it, a second later."""
         await asyncio.sleep(ANSWER_S)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from agent_console.projection import TABLES, Desks
+from agent_console.projection import POP_DEADLINE_S, TABLES, Desks
 from crm_core.kernel.feed import Feed
 from crm_core.kernel.feeds import Feeds
+from crm_core.matches import Match
 from crm_core.places import NOWHERE
-from cti.events import CallerKnown, CallStarted, Direction, OfferEnded
+from cti.events import CallStarted, Direction, OfferEnded
 from cti.pbx_events import OfferResult
 from tests.services.house import House, house
 
@@ -62,17 +64,26 @@ async def desk_of_wang(here: House) -> tuple[Desks, Screen]:
     return desks, Screen(desks.feed(here.unit_id, sitting.user_id))
 
 
-def known(here: House, call_id: int) -> None:
-    """The caller has been looked up."""
-    of = {"unit_id": here.unit_id, "pbx_id": here.pbx_id, "at": here.clock.now(), "call_id": call_id}
-    here.links._tell(CallerKnown(**of, key="+8613900007777", kind="outside", shown="13900007777", matches=()))  # type: ignore[arg-type]
+class SlowLookup:
+    """A database that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+
+    def find_now(self, _unit_id: int, _key: str) -> Sequence[Match] | None:
+        return None
+
+    async def find(self, _unit_id: int, _key: str) -> Sequence[Match]:
+        await self.answers.wait()
+        return ()
+
+    async def close(self) -> None: ...
 
 
 def rings(here: House, call_id: int) -> None:
-    """A call is there, its caller is known, and the phone of 8001 is rung."""
+    """A call is there, and the phone of 8001 is rung."""
     direction = Direction.INBOUND
     here.say(CallStarted, call_id=call_id, direction=direction, caller="13900007777", caller_name="", dialed="0571")
-    known(here, call_id)
     here.ring("8001", call_id)
 
 
@@ -101,12 +112,21 @@ async def test_a_ringing_nobody_answers_goes_with_its_seat(here: House) -> None:
     assert screen.state["seat"]["me"]["state"] == "ready" and not screen.state["calls"]
 
 
+async def test_the_card_is_there_in_the_same_breath_where_the_answer_is_at_hand(here: House) -> None:
+    _, screen = await desk_of_wang(here)
+    rings(here, 5)
+    assert screen.state["calls"]["5"]["looked_up"] is True
+
+
 async def test_a_card_that_comes_late_is_a_message_of_its_own(here: House) -> None:
-    desks, screen = await desk_of_wang(here)
-    here.ring("8001", 8)
-    desks._tell("call.offered", here.directory.principal(here.seats.all()[0].user_id), 8)  # type: ignore[arg-type]  # the 50 ms are over
-    assert [name for name, _ in screen.told()][-1] == "call.offered"
+    lookup = here.links._lookup = SlowLookup()
+    _, screen = await desk_of_wang(here)
+    rings(here, 8)
+    assert screen.told() == [("seat.changed", {"seat"})]
+    await asyncio.sleep(POP_DEADLINE_S + 0.02)
+    assert screen.told() == [("call.offered", {"calls"})]
     assert screen.state["calls"]["8"]["looked_up"] is False
-    known(here, 8)
+    lookup.answers.set()
+    await asyncio.sleep(0.01)
     assert screen.told() == [("call.caller_known", {"calls"})]
     assert screen.state["calls"]["8"]["looked_up"] is True
