@@ -58,6 +58,7 @@ from crm_core.web.ask import Ask
 from crm_core.web.pages import NavItem, Pages, Statics, import_words
 from crm_core.web.records import RecordWeb
 from crm_core.web.routes import CrmWeb
+from crm_core.web.search import SearchWeb
 from crm_core.web.socket import Sockets
 from crm_core.web.system_home import RIGHTS
 from cti.events import CallBooked, PbxLinkChanged
@@ -211,6 +212,7 @@ class Program:
     def _declare(self) -> None:
         sources = Sources()
         sources.timeline += [self.calls, RecordTimeline(self.records.reading, self.database)]
+        sources.search += [self.customers, self.records.reading]
         crm = CrmWeb(self.pages, self.sign_in, self.customers, sources, self.clock, self.sockets)
         agent = AgentWeb(
             self.pages,
@@ -247,7 +249,8 @@ class Program:
             self.clock,
             self.directory.zone,
         )
-        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, records):
+        crm.matters = records.matters
+        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, records, SearchWeb(self.pages, sources)):
             part.add_to(self.routes)
         for system_part in open_system(self.pages, self.database, self.clock, self.new_id, self.records):
             system_part.add_to(self.routes)

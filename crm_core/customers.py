@@ -18,6 +18,7 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotAllowed, NotFound, Refusal
 from crm_core.numbers import NumberRules, kind_of, mask, read
+from crm_core.ports import Ref, SearchHit
 
 PAGE = 50
 COUNT_LIMIT = 10_000
@@ -78,8 +79,10 @@ class Customers:
     def __init__(self, database: Database, clock: Clock, new_id: Callable[[], int], rules: Callable[[int], NumberRules]) -> None:
         self._db, self._clock, self._new_id, self._rules = database, clock, new_id, rules
 
-    async def page(self, principal: Principal, words: str = "", level: str = "", sort: str = "-last", page: int = 1) -> ListPage:
-        """One page of the customers this person may see, by words (name, initials, number) and level."""
+    async def page(
+        self, principal: Principal, words: str = "", level: str = "", sort: str = "-last", page: int = 1, *, count: bool = True
+    ) -> ListPage:
+        """One page of the customers this person may see, by words (name, initials, number) and level; uncounted on request."""
         statement = self._visible(
             principal, select(Customer.__table__, User.name.label("owner")).outerjoin(User, User.id == Customer.owner_id)
         )
@@ -91,11 +94,11 @@ class Customers:
         order = column.desc().nulls_last() if sort.startswith("-") else column.asc().nulls_last()
         async with self._db.read() as db:
             counted = select(func.count()).select_from(statement.with_only_columns(Customer.id).limit(COUNT_LIMIT + 1).subquery())
-            count = (await db.execute(counted)).scalar_one()
+            total = (await db.execute(counted)).scalar_one() if count else 0
             rows = await db.execute(statement.order_by(order, Customer.id.desc()).limit(PAGE).offset((page - 1) * PAGE))
             found = [dict(row) for row in rows.mappings()]
             await self._add_numbers(db, principal, found)
-        return ListPage(rows=found, count=min(count, COUNT_LIMIT), more=count > COUNT_LIMIT, page=page)
+        return ListPage(rows=found, count=min(total, COUNT_LIMIT), more=total > COUNT_LIMIT, page=page)
 
     def _visible(self, principal: Principal, statement: Select[Any]) -> Select[Any]:
         scope = reach(principal, "see", "customer")
@@ -134,6 +137,18 @@ class Customers:
             first.setdefault(point["customer_id"], (point["id"], show_number(principal, point["written"])))
         for row in rows:
             row["point_id"], row["shown"] = first.get(row["id"], (None, ""))
+
+    kind = "customer"
+
+    async def hits(self, principal: Principal, words: str, limit: int) -> list[SearchHit]:
+        """Customers with these words, for the search over everything."""
+        if reach(principal, "see", "customer") is Scope.NONE:
+            return []
+        found = (await self.page(principal, words, count=False)).rows[:limit]
+        return [
+            SearchHit(ref=Ref("customer", row["id"]), title=row["name"], hint=row["shown"] or row["number"], href=f"/customers/{row['id']}", label="Customers", icon="customers")
+            for row in found
+        ]  # fmt: skip
 
     async def card(self, principal: Principal, customer_id: int) -> Card:
         """One customer. Raises NotFound, also for one the person may not see."""

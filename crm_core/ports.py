@@ -43,12 +43,14 @@ class TimelineSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """One line of a search."""
+    """One line of a search. `label` says what kind of thing it is (a message of the catalogue), `icon` is a sprite name."""
 
     ref: Ref
     title: str
     hint: str
     href: str
+    label: str = ""
+    icon: str = "file"
 
 
 class SearchSource(Protocol):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_core.entities.org import Audit, User
-from crm_core.kernel.access import Principal, may
+from crm_core.kernel.access import Principal, Scope, may, reach
 from crm_core.kernel.db import Database, table_of
 from crm_core.kernel.errors import NotFound
 from crm_core.ports import Ref, SearchHit, TimelineEntry
@@ -64,6 +64,8 @@ class Comment:
 
 class Reading:
     """The records of all units, through the eyes of whoever asks."""
+
+    kind = "record"
 
     def __init__(
         self, database: Database, registry: Registry, references: References, dictionary: Dictionary, zone: Callable[[int], str]
@@ -155,22 +157,29 @@ class Reading:
     async def hits(self, principal: Principal, words: str, limit: int) -> list[SearchHit]:
         """Records of every kind whose number or title has these words."""
         found: list[SearchHit] = []
+        place = self.place(principal.unit_id)
         async with self._db.read() as db:
             for kind in self.registry:
-                query = Query.of(kind, {"q": words})
-                place = self.place(principal.unit_id)
-                for row in (await db.execute(page(kind, principal, query, place, limit - 1))).mappings():
-                    title = str(row[kind.entity.title])
-                    hint = row["number"] if kind.has("number") else ""
-                    found.append(
-                        SearchHit(ref=Ref(kind.name, row["id"]), title=title, hint=hint, href=f"/{kind.entity.path}/{row['id']}")
-                    )
+                if reach(principal, "see", kind.name) is not Scope.NONE:
+                    statement = page(kind, principal, Query.of(kind, {"q": words}), place, limit - 1)
+                    found += [_hit(kind, dict(row)) for row in (await db.execute(statement)).mappings()]
+        return found
+
+    async def matters(self, principal: Principal, customer_id: int, limit: int = 8) -> list[tuple[Kind, list[Row], Titles]]:
+        """A customer's records by kind, newest first: of kinds with stages only those that are not closed."""
+        found: list[tuple[Kind, list[Row], Titles]] = []
+        for kind, one in self.registry.pointing_at("customer"):
+            if reach(principal, "see", kind.name) is not Scope.NONE:
+                rows, titles = await self.linked(principal, kind, one.name, customer_id, limit)
+                found.append((kind, rows, titles))
         return found
 
     async def linked(self, principal: Principal, kind: Kind, field: str, to: int, limit: int = PAGE) -> tuple[list[Row], Titles]:
-        """The newest records of a kind that refer to one by this field."""
+        """The newest records of a kind that refer to one by this field and are not closed."""
         table = kind.table
         conditions = [table.c[field] == to, narrowed(table, principal, kind.name)]
+        if kind.has("stage"):
+            conditions.append(table.c.stage.not_in([stage.key for stage in kind.entity.stages if stage.closed]))
         if kind.has("deleted_at"):
             conditions.append(table.c.deleted_at.is_(None))
         async with self._db.read() as db:
@@ -204,6 +213,14 @@ class RecordTimeline:
                 found += [_entry(kind, dict(row)) for row in (await db.execute(statement)).mappings()]
         found.sort(key=lambda entry: entry.at, reverse=True)
         return found[:limit]
+
+
+def _hit(kind: Kind, row: Row) -> SearchHit:
+    entity = kind.entity
+    hint = str(row["number"]) if kind.has("number") else ""
+    return SearchHit(
+        ref=Ref(kind.name, row["id"]), title=str(row[entity.title]), hint=hint, href=f"/{entity.path}/{row['id']}", label=entity.many, icon=entity.icon
+    )  # fmt: skip
 
 
 def _entry(kind: Kind, row: Row) -> TimelineEntry:

@@ -210,6 +210,12 @@ class RecordWeb:
             options=cells.options, choices=partial(cells.choices, kind), said=partial(cells.said, kind), **values,
         )  # fmt: skip
 
+    async def matters(self, ask: Ask, customer_id: int) -> dict[str, Any]:
+        """What the page of a customer shows of records: open ones by kind, and which kinds may be made."""
+        found = await self._reading.matters(ask.principal, customer_id)
+        makes = {kind.name for kind, *_ in found if reach(ask.principal, "create", kind.name) > Scope.NONE}
+        return {"matters": found, "makes": makes, "cells": self._cells(ask)}
+
     async def list_page(self, kind: Kind, ask: Ask) -> web.Response:
         """The list."""
         query = self._query(ask, kind)

@@ -116,6 +116,7 @@ class CrmWeb:
             clock,
             sockets,
         )
+        self.matters: Callable[[Ask, int], Awaitable[dict[str, Any]]] = _no_matters
         self.on_sign_out: Callable[[int], Awaitable[None]] = _nothing
         self.number_of_call: Callable[[Principal, int], Awaitable[str]] = _no_number
         self.after_create: Callable[[Principal, int, int], Awaitable[None]] = _no_call
@@ -263,7 +264,8 @@ class CrmWeb:
         customer_id = ask.number("id")
         card = await self._customers.card(ask.principal, customer_id)
         entries, older = await self._timeline(ask, customer_id, None)
-        return self._pages.render(ask, "customer.html", card=card, customer=card.row, entries=entries, older=older)
+        matters = await self.matters(ask, customer_id)
+        return self._pages.render(ask, "customer.html", card=card, customer=card.row, entries=entries, older=older, **matters)
 
     async def timeline_page(self, ask: Ask) -> web.Response:
         """The timeline alone: for the desk, and for older entries."""
@@ -323,6 +325,10 @@ class CrmWeb:
         change = await ask.body(CustomerChange)
         values = {n: v for n in ("name", "kind", "level", "region", "industry", "remark") if (v := getattr(change, n)) is not None}
         await self._customers.change(ask.principal, ask.number("id"), change.seen_at, **values)
+
+
+async def _no_matters(_ask: Ask, _customer_id: int) -> dict[str, Any]:
+    return {"matters": [], "makes": set(), "cells": None}
 
 
 async def _nothing(_user_id: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from crm_core.entities.work import LISTS, RECORDS
-from crm_core.kernel.words import chinese
 from crm_core.records.entity import Kind, Registry
 from crm_core.records.fields import Code, Day, Field, Line, Moment, Money, Note, Reference, Whole, YesNo
 from tests.web.program import Browser, Running
@@ -271,13 +270,3 @@ async def test_another_unit_sees_and_touches_nothing(shared_everywhere: Running,
     for word in ("recycle", "restore", "purge"):
         answer = await heinz.post(f"{base}/many/{word}", {"ids": [record]})
         assert answer.status == 403 or answer.json == {"done": 0, "refused": {"not_found": 1}}
-
-
-def test_every_word_of_a_declaration_has_its_chinese() -> None:
-    words: set[str] = set()
-    for kind in KINDS:
-        entity = kind.entity
-        words |= {entity.one, entity.many, entity.new, entity.empty, *(stage.label for stage in entity.stages)}
-        words |= {text for one in kind.fields.values() for text in (one.label, one.hint)}
-    words |= {text for one in LISTS for text in (one.label, *(option.label for option in one.options))}
-    assert {word for word in words - {""} if word not in chinese()} == set()

@@ -88,8 +88,7 @@ class TickingClock:
 
 async def fill(database: Database, days: int = HISTORY_DAYS, people: int = CUSTOMERS) -> None:
     """The demo's centre with customers and history, a guest, and a second unit with a PBX, people and a customer of its own."""
-    clock = TickingClock()
-    new_id = IdMaker(clock)
+    new_id = IdMaker(TickingClock(NOON - 3600))  # the program begins at noon, and makes identifiers of its own from then on
     now = NOON
     await upgrade(database)
     kept = history.DAYS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crm_core.web.api import Route
 from tests.web.crawl import harmless
 from tests.web.program import Running
-from tests.web.things import call_of, customer_called
+from tests.web.things import call_of, customer_called, record_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,6 +24,8 @@ LONG, ODD = (
 PIECES: dict[str, list[Any]] = {
     "str": [*ODD, LONG, None, 5, True, [], {}],
     "float": [0, -1, 1e308, -1e308, 5e-324, 1e18, 10**30, "1", None, True, []],
+    "int": [0, -1, 2**70, 1.5, "1", None, True, []],
+    "dict": [{}, {"": ""}, {"subject": None}, {"\x00": LONG}, {"unit_id": 5}, {"owner_id": "1"}, {"subject": [{}]}, [], "x", None],
     "bool": [True, False, 0, 1, "true", None],
     "list": [[], [""], ["\x00"], [LONG], ["1"] * 3000, [1], [None], [[]], "x", {}, None],
 }
@@ -51,11 +53,11 @@ def bodies(route: Route) -> list[Any]:
 
 def kind(declared: Any) -> str:
     name = str(declared)
-    return next(one for one in ("list", "bool", "float", "str") if one in name)
+    return next(one for one in ("dict", "list", "bool", "float", "int", "str") if one in name)
 
 
 def usual(declared: Any) -> Any:
-    return {"list": [], "bool": False, "float": 1.0, "str": "x"}[kind(declared)]
+    return {"dict": {}, "list": [], "bool": False, "float": 1.0, "int": 1, "str": "x"}[kind(declared)]
 
 
 def check(route: Route, status: int, body: bytes, sent: Any) -> None:
@@ -68,6 +70,9 @@ def check(route: Route, status: int, body: bytes, sent: Any) -> None:
 async def path_of(here: Running, route: Route) -> str:
     if "{id}" not in route.path:
         return route.path
+    of_record = next((one for one in here.program.records.registry if f"/{one.entity.path}/" in route.path), None)
+    if of_record is not None:
+        return route.path.replace("{id}", await record_of(here, of_record, "zhang"))
     thing = await customer_called(here, "杭州同号公司") if "customers" in route.path else await call_of(here, "zhang")
     return route.path.replace("{id}", str(thing))
 
@@ -80,7 +85,8 @@ async def test_odd_fields_are_refused_in_words_or_kept_as_text(shared_everywhere
         for body in bodies(route):
             answer = await zhang.ask(route.method, path, body)
             check(route, answer.status, answer.body, body)
-    for path in ("/", "/customers", "/calls", "/floor", "/me", "/demo"):
+    records = [f"/{one.entity.path}" for one in here.program.records.registry]
+    for path in ("/", "/customers", "/calls", "/floor", "/me", "/demo", *records):
         answer = await zhang.get(path)
         assert answer.status in (200, 303) and harmless(answer.text) == []
     async with zhang.socket() as socket:

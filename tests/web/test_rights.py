@@ -48,6 +48,8 @@ GET  /api/v1/calls                        yes   yes   yes   yes   no
 GET  /api/v1/calls/{id}                   own   unit  unit  unit  no
 GET  /api/v1/recordings/{id}/peaks        own   unit  unit  unit  no
 GET  /api/v1/references                   -     -     -     -     -
+GET  /search                              yes   yes   yes   yes   yes
+GET  /api/v1/search                       yes   yes   yes   yes   yes
 GET  /system                              -     -     -     -     -
 GET  /system/dictionary                   no    yes   no    yes   no
 GET  /api/v1/system/dictionary            no    yes   no    yes   no

@@ -5,6 +5,7 @@ import { readBoot } from "/static/boot.js";
 import { startCallBar } from "/static/callbar.js";
 import { setToken } from "/static/commands.js";
 import { seed } from "/static/feed.js";
+import { startSearch } from "/static/search.js";
 import { startHealth } from "/static/health.js";
 import "/static/keys.js";
 import { bindKey } from "/static/keys.js";
@@ -28,6 +29,7 @@ startSettings();
 startToolbar();
 startPages();
 
+startSearch();
 for (const [key, button] of [["state-menu", "state-chip"], ["search", "search-open"]]) {
   const opener = document.getElementById(button);
   if (opener) bindKey(key, () => { const menu = document.getElementById(opener.getAttribute("popovertarget")); open(menu, opener); });
