@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from cti.events import CallBooked
-from cti.services.books import Books, Page
+from cti.services.books import Books, Page, insert_rows
 from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.storage import Call, Queue
@@ -28,7 +30,9 @@ from recordings.storage import Recording
 
 log = structlog.get_logger(__name__)
 LOOK_BACK_S = 7 * 86400.0
-WAITS_S = (0.3, 1.0, 3.0)  # the PBX closes its file a moment after the call ended
+GATHER_S = 0.3  # the PBX closes its file a moment after the call ended; meanwhile others end
+WAITS_S = (0.0, 1.0, 3.0)
+ASKED_AT_ONCE = 500
 
 
 class Capture:
@@ -39,6 +43,7 @@ class Capture:
     ) -> None:  # fmt: skip
         self._bus, self._db, self._books, self._clock, self._new_id = bus, database, books, clock, new_id
         self._folder, self._spools = folder, spools
+        self._heard: asyncio.Queue[Job] = asyncio.Queue()
         self._todo: asyncio.Queue[Job] = asyncio.Queue()
         self._recorded: set[tuple[int, str]] = set()
         hear(bus, CallBooked, self._hear)
@@ -66,13 +71,31 @@ class Capture:
         wanted = bool(fact.recording_file) or any((fact.pbx_id, e.queue) in self._recorded for e in fact.entries)
         if wanted and talk_s > 0:
             name = fact.recording_file or f"{fact.pbx_call_id}.raw"
-            self._todo.put_nowait(Job(fact.unit_id, fact.pbx_id, fact.call_id, name, fact.started_at, talk_s, event.day))
+            self._heard.put_nowait(Job(fact.unit_id, fact.pbx_id, fact.call_id, name, fact.started_at, talk_s, event.day))
 
     async def run(self) -> None:
         """Work through what was booked, for ever; up to four files at a time."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._sort())
             for _ in range(4):
                 group.create_task(self._work())
+
+    async def _sort(self) -> None:
+        """Leave out the calls that are looked after already, since they were told twice; one question for all of a moment."""
+        while True:
+            jobs = [await self._heard.get()]
+            await asyncio.sleep(GATHER_S)
+            while not self._heard.empty() and len(jobs) < ASKED_AT_ONCE:
+                jobs.append(self._heard.get_nowait())
+            try:
+                known = await self._db.look(partial(_looked_after, [job.call_id for job in jobs]))
+            except Exception as error:  # then the one who writes them down finds out
+                log.warning("it could not be asked which recordings there are", why=type(error).__name__)
+                known = set()
+            for job in jobs:
+                if job.call_id not in known:
+                    known.add(job.call_id)
+                    self._todo.put_nowait(job)
 
     async def _work(self) -> None:
         while True:
@@ -83,9 +106,6 @@ class Capture:
                 log.exception("a recording could not be looked after", call_id=job.call_id)
 
     async def _store(self, job: Job) -> None:
-        async with self._db.read() as db:
-            if (await db.execute(select(Recording.id).where(Recording.call_id == job.call_id))).first() is not None:
-                return  # looked after already: the call was told twice
         spool = self._spools.get(job.pbx_id)
         raw = None if spool is None else inside(spool, job.file)
         month = datetime.fromtimestamp(job.at or self._clock.now(), UTC).strftime("%Y/%m/%d")
@@ -116,13 +136,19 @@ class Capture:
         event = RecordingStored(
             unit_id=job.unit_id, pbx_id=job.pbx_id, at=self._clock.now(), call_id=job.call_id, stored=stored is not None, why=why
         )
+        self._books.put(lambda page: page.together(_write_down, row), lambda: self._bus.publish(topic(event), event))
 
-        def write(page: Page) -> None:
-            db = page.now()
-            if db.execute(select(Recording.id).where(Recording.call_id == job.call_id)).first() is None:
-                page.insert(Recording, row)
 
-        self._books.put(write, lambda: self._bus.publish(topic(event), event))
+def _looked_after(calls: list[int], db: Connection) -> set[int]:
+    """Which of these calls have a recording, or the word that there is none."""
+    return set(db.execute(select(Recording.call_id).where(Recording.call_id.in_(calls))).scalars())
+
+
+def _write_down(db: Connection, rows: list[dict[str, Any]]) -> None:
+    """One row a call, the first that was written."""
+    known = _looked_after([row["call_id"] for row in rows], db)
+    first = {row["call_id"]: row for row in reversed(rows) if row["call_id"] not in known}
+    insert_rows(db, Recording, list(first.values()))
 
 
 def _unlink(raw: Path) -> None:

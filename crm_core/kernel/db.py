@@ -100,6 +100,18 @@ class Database:
         async with self._writer:
             return await asyncio.to_thread(self._write_aside, self._aside, work)
 
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """Run a plain function that only reads, on a connection of its own; on a SQLite file in another thread, like `write`."""
+        if self._aside is None:
+            async with self.read() as connection:
+                return await connection.run_sync(work)
+        return await asyncio.to_thread(self._look_aside, self._aside, work)
+
+    @staticmethod
+    def _look_aside(engine: Engine, work: Callable[[Connection], T]) -> T:
+        with engine.connect() as connection:
+            return work(connection)
+
     @staticmethod
     def _write_aside(engine: Engine, work: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:

@@ -67,6 +67,7 @@ class Studio:
 @pytest.fixture
 async def studio(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Studio]:
     monkeypatch.setattr("recordings.capture.WAITS_S", (0.0, 0.01))
+    monkeypatch.setattr("recordings.capture.GATHER_S", 0.01)
     async with house(filled, tmp_path) as here:
         made = Studio(here, tmp_path)
         await made.capture.load()
@@ -146,6 +147,26 @@ async def test_a_call_told_twice_keeps_its_recording(studio: Studio) -> None:
     await asyncio.sleep(0.05)
     assert [row["state"] for row in await studio.looked_after()] == ["stored"]
     assert [event.stored for event in studio.here.events if isinstance(event, RecordingStored)] == [True]
+
+
+async def test_a_call_told_twice_at_once_is_looked_after_once(studio: Studio) -> None:
+    studio.raw("p-900.raw")
+    studio.end()
+    studio.end()
+    await studio.here.books.settled()
+    await asyncio.sleep(0.1)
+    assert [row["state"] for row in await studio.looked_after()] == ["stored"]
+    assert [event.stored for event in studio.here.events if isinstance(event, RecordingStored)] == [True]
+
+
+async def test_many_calls_that_end_at_once_are_looked_after_soon(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recordings.capture.GATHER_S", 0.3)
+    for call_id in range(10_000, 10_000 + 100 * 30, 30):
+        studio.raw(f"p-{call_id}.raw")
+        studio.end(call_id)
+    async with asyncio.timeout(6):
+        rows = await studio.looked_after(100)
+    assert [row["state"] for row in rows] == ["stored"] * 100
 
 
 async def test_a_pbx_whose_recordings_can_not_be_reached_says_so(
