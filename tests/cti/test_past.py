@@ -158,10 +158,32 @@ def row(kind: str, at: float, leg: str, **more: object) -> Row:
     return Row(kind=kind, at=at, leg=leg, **{**fields, **more})  # type: ignore[arg-type]
 
 
+def begun(at: float, leg: str, channel: str) -> Row:
+    return row("CHAN_START", at, leg, channel=channel)
+
+
+def of_boots(*rows: Row) -> list[list[str]]:
+    return [[one.leg for one in part] for part in boots(rows)]
+
+
 def test_rows_of_two_boots_are_told_apart() -> None:
-    rows = [row("CHAN_START", n, f"pbx-{1000 + n}.{900 + n}") for n in range(5)] + [row("CHAN_START", 9, "pbx-1009.0")]
-    assert [[r.leg for r in part] for part in boots(rows)] == [[r.leg for r in rows[:5]], ["pbx-1009.0"]]
-    assert [list(part) for part in boots(rows[:5])] == [rows[:5]]
+    old = [begun(n, f"pbx-{1000 + n}.{900 + n}", f"PJSIP/carrier-{600 + n:08x}") for n in range(5)]
+    names = [one.leg for one in old]
+    assert of_boots(*old) == [names]
+    assert of_boots(*old, begun(9, "pbx-1009.0", "PJSIP/carrier-00000000")) == [names, ["pbx-1009.0"]]
+    assert of_boots(*old, begun(9, "pbx-1009.0", "IAX2/x")) == [names, ["pbx-1009.0"]]
+
+
+def test_a_leg_that_we_named_is_known_to_be_of_a_new_boot_by_its_channel() -> None:
+    old = [begun(n, f"pbx-{1000 + n}.{n}", f"PJSIP/carrier-{n:08x}") for n in range(2)]
+    new = [begun(3, "lingxi-77", "PJSIP/1001-00000000"), row("ANSWER", 4, "lingxi-77", channel="PJSIP/1001-00000000")]
+    assert of_boots(*old, *new) == [["pbx-1000.0", "pbx-1001.1"], ["lingxi-77", "lingxi-77"]]
+
+
+def test_channels_that_begin_together_may_be_written_in_any_order() -> None:
+    pipe = [begun(1.002, "pbx-1001.3", "Local/1001@x-00000001;2"), begun(1.001, "pbx-1001.2", "Local/1001@x-00000001;1")]
+    late = [begun(1.01, "pbx-1001.9", "PJSIP/carrier-00000009"), begun(1.3, "pbx-1001.8", "PJSIP/carrier-00000008")]
+    assert len(of_boots(begun(0, "pbx-1000.0", "PJSIP/carrier-00000000"), *pipe, *late)) == 1
 
 
 KINDS = """

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 EVENTS: Final = Path("cel-custom/Master.csv")
 QUEUES: Final = Path("queue_log")
+BOOT: Final = "QUEUESTART"  # the line with which each boot of the PBX begins in the log of the queues
 _COLUMNS: Final = 20
 _CHUNK: Final = 1 << 20
 _DISORDER_S: Final = 5.0  # rows this much earlier than asked for still follow

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from cti.pbx.asterisk.ami_wire import END, LINK
-from cti.pbx.asterisk.books import Books, QueueRow, Row
+from cti.pbx.asterisk.books import BOOT, Books, QueueRow, Row
 from cti.pbx.asterisk.channel_names import ExtensionOf
 from cti.pbx.asterisk.journal import files
 from cti.pbx.asterisk.past import boots, past_of
@@ -94,14 +94,19 @@ class Gaps:
         return books.events(since), books.queues(since)
 
     def _told(self, rows: Sequence[Row], queues: Sequence[QueueRow], since: float, link: Booted) -> list[Batch]:
-        """Batches of what is news; what belongs to another boot of the PBX than the one before has that boot told first."""
-        parts = [rows] if self._epoch and self._epoch == link.epoch else list(boots(rows))
+        """Batches of what is news; what belongs to another boot of the PBX than the one that is up now has that boot told first."""
+        known = self._epoch == link.epoch  # then all that was of boots before has been told
+        up_since = max((row.at for row in queues if row.kind == BOOT), default=0)
+        parts = list(boots(rows))
         found: list[Batch] = []
         told = 0
         for number, part in enumerate(parts):
+            of_link = bool(part) and number == len(parts) - 1 and (part[0].at >= up_since)
+            if known and not of_link:
+                continue
             events = past_of(part, queues, since, self._extension_of)
             told += len(events)
-            if number and number == len(parts) - 1:
+            if of_link and not known and (number or up_since):
                 events.insert(0, Booted(epoch=link.epoch, at=part[0].at))
             if events:
                 found.append(Batch(events=events, position=self._position, rebuilt=True, unheard=True))

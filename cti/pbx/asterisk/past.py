@@ -44,23 +44,47 @@ _NOBODY: Final = "N/A"
 _DEAF_BRIDGE: Final = "holding_bridge"
 _MUSIC: Final = {"MOH_STREAM_BEGIN": True, "MOH_STREAM_END": False}
 _AT_ONCE_S: Final = 0.05
-_COUNTER: Final = re.compile(r"(\d+)\.(\d+)$")
+_SERIAL: Final = re.compile(r"\d+\.(\d+)$")
+_CHANNEL_SERIAL: Final = re.compile(r"(PJSIP|SIP|Local)/.*-([0-9a-f]{8})(?:;[12])?$")
+_DISORDER_S: Final = 1.0  # channels that begin so near to one another may be written in any order; a boot takes longer
 
 Said = list[PbxEvent]
 
 
 def boots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows of each boot of the PBX by itself: the counter in its identifiers begins anew with every boot."""
-    highest, first = -1, 0
+    """The rows of each boot of the PBX by itself: it numbers its channels, and begins anew with every boot.
+
+    The numbers stand in its identifiers and, for each technology, in the channels' names, which a leg that we named has too.
+    """
+    latest: dict[str, tuple[int, float]] = {}
+    first = 0
     for place, row in enumerate(rows):
-        if row.kind != "CHAN_START" or not (found := _COUNTER.search(row.leg)):
+        if row.kind != "CHAN_START":
             continue
-        counter = int(found[2])
-        if counter < highest - 50:  # a few channels may be written out of their order
+        serials = _serials(row)
+        if any(_used(latest.get(kind), serial, row.at) for kind, serial in serials):
             yield rows[first:place]
-            first, highest = place, -1
-        highest = max(highest, counter)
+            first = place
+            latest.clear()
+        for kind, serial in serials:
+            if serial >= latest.get(kind, (0, 0.0))[0]:
+                latest[kind] = serial, row.at
     yield rows[first:]
+
+
+def _serials(row: Row) -> list[tuple[str, int]]:
+    """The numbers in a new channel's names, each with what it counts."""
+    found: list[tuple[str, int]] = []
+    if serial := _SERIAL.search(row.leg):
+        found.append(("", int(serial[1])))
+    if named := _CHANNEL_SERIAL.match(row.channel):
+        found.append((named[1], int(named[2], 16)))
+    return found
+
+
+def _used(latest: tuple[int, float] | None, serial: int, at: float) -> bool:
+    """Whether this boot has counted further than that for a while."""
+    return latest is not None and serial <= latest[0] and at - latest[1] > _DISORDER_S
 
 
 def past_of(
