@@ -140,7 +140,8 @@ class CallBoard(Live):
     def reconcile(self, snapshot: Snapshot) -> list[DomainEvent]:
         """Make the board agree with the PBX as it is now, telling what was missed. Calls found gone end as unobserved.
 
-        Their end may just be on its way, so they are given GRACE_S of the PBX's time; `tick` or the next event ends them.
+        Their end may just be on its way, or in the books of a silence that was not noticed yet: they are ended as soon as
+        something is heard that the PBX said GRACE_S later.
         """
         self._reconciler.agree(snapshot)
         return self._floor.take()
@@ -150,11 +151,6 @@ class CallBoard(Live):
         if self._floor.heard_at is None:
             self._floor.heard_at = at
         self._reconciler.close_all()
-        return self._floor.take()
-
-    def tick(self, at: float) -> list[DomainEvent]:
-        """Time has passed on the PBX's clock: what was found gone and not explained since is ended."""
-        self._reconciler.give_up(at)
         return self._floor.take()
 
     def apply_one(self, event: PbxEvent) -> None:

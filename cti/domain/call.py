@@ -145,6 +145,7 @@ class Call:
     transfers: list[Transfer] = field(default_factory=list)
     notes: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
+    merged: list[int] = field(default_factory=list)  # calls that became part of this one
     rebuilt: bool = False  # a part of it was not heard, but read in the PBX's books
     listens: bool = False  # a supervisor's ear, no conversation
     direction: Direction | None = None

@@ -33,6 +33,8 @@ class Floor:
         self.link_up: bool | None = None
         self.link_why = ""
         self.heard_at: float | None = None  # the latest moment the PBX told us of
+        self.here = ("", "")  # the PBX's boot, and how far the stream of its events has been taken in; opaque
+        self.since: dict[int, tuple[str, str]] = {}  # by call alive: where in the stream it was first heard of, oldest first
         self.unheard = False  # what is being applied was not heard, but read in the PBX's books
         self.legs: dict[str, Leg] = {}  # of live calls, ended legs included
         self.calls: dict[str, Call] = {}  # by each of the PBX's names for it
@@ -120,6 +122,7 @@ class Floor:
                 aliases={name, key},
                 rebuilt=self.unheard,
             )
+            self.since[call.call_id] = self.here
             self.calls[name] = self.calls[key] = call
         return call
 
@@ -140,6 +143,8 @@ class Floor:
 
     def forget(self, call: Call) -> None:
         """The call is finished: keep only the names, so that late echoes are known as such."""
+        for call_id in (call.call_id, *call.merged):
+            self.since.pop(call_id, None)
         for leg in call.legs:
             self.legs.pop(leg.pbx_leg, None)
             self._gone[leg.pbx_leg] = None
@@ -176,6 +181,7 @@ class Floor:
         into.listens = into.listens or gone.listens
         into.rebuilt = into.rebuilt or gone.rebuilt
         into.aliases |= gone.aliases
+        into.merged += [gone.call_id, *gone.merged]
         known = [moment for moment in (into.answered_at, gone.answered_at) if moment is not None]
         into.answered_at = min(known) if known else None
         for name in gone.aliases:

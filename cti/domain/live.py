@@ -90,6 +90,15 @@ class Live:
         """The latest moment the PBX told us of, by its own clock."""
         return self._floor.heard_at
 
+    def reached(self, epoch: str, position: str) -> None:
+        """The stream of the PBX's events has been taken in up to there: calls that begin from now on stand behind it."""
+        self._floor.here = epoch, position
+
+    @property
+    def needed_from(self) -> tuple[str, str]:
+        """Boot and position from which the stream must be read to know all that is known now of the calls alive; positions only grow."""
+        return next(iter(self._floor.since.values()), self._floor.here)
+
     @property
     def rings(self) -> bool:
         """Whether any seat is being offered a call."""

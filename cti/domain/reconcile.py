@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from cti.domain.call import Entry
+from cti.domain.call import Entry, older
 from cti.domain.floor import Floor
 from cti.domain.leg import Leg
 from cti.domain.offers import Offers
@@ -92,7 +92,7 @@ class Reconciler:
                 leg.missing_since = None
             elif leg.alive and snapshot.at is None:
                 self._leg_over(leg, None, None)
-            elif leg.alive and leg.missing_since is None:
+            elif leg.alive and leg.missing_since is None and not older(snapshot.at, leg.started_at):
                 leg.missing_since = snapshot.at
                 self._floor.missing.append(leg)
 
@@ -142,6 +142,8 @@ class Reconciler:
             if leg is None:
                 continue
             entry = leg.entry
+            if any(one.leg is leg and one.queue == now.queue and older(snapshot.at, one.left_at) for one in leg.call.entries):
+                continue  # it was heard since that it waits no more
             if entry is None or entry.queue != now.queue or not entry.waiting:
                 joined_at = None if snapshot.at is None else snapshot.at - now.wait_s
                 entry = self._waits.open(leg, now.queue, now.position, joined_at, snapshot.at)
@@ -151,6 +153,8 @@ class Reconciler:
         still = {(now.leg, now.queue) for now in snapshot.waits}
         lines = [entry for line in self._floor.waits.values() for entry in line.values()]
         for entry in lines:
+            if older(snapshot.at, entry.joined_at):
+                continue
             if (entry.leg.pbx_leg, entry.queue) not in still and entry.leg.missing_since is None and entry.outcome is None:
                 self._waits.finish(entry, self._how_it_ended(entry), snapshot.at)
 

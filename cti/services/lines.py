@@ -19,7 +19,7 @@ from crm_core.kernel.bus import topic as bus_topic
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.ids import stable_id
 from cti.domain.board import CallBoard
-from cti.events import CallEnded, CallStarted, DomainEvent, PbxLinkChanged
+from cti.events import DomainEvent, PbxLinkChanged
 from cti.pbx_events import LegNamed, LegNow, LegStarted, LinkUp, PbxEvent
 from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
 from cti.services.drift import Drift
@@ -82,7 +82,6 @@ class PbxLine:
         self._bus, self._clock = bus, clock
         self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
-        self._starts: dict[int, tuple[str, str]] = {}  # by call: the boot and the position at which it was first heard of
         self._position = ""
         self._wishes: dict[str, Sequence[Member]] = {}  # by extension
         self._drops: dict[tuple[str, str], None] = {}
@@ -125,18 +124,15 @@ class PbxLine:
             except Exception:  # the next comparison with the PBX finds what is wrong by it
                 log.exception("an event of the PBX could not be taken in", pbx=self.name, kind=type(event).__name__)
         self.replaying = False
-        self._position = batch.position
+        if batch.position != self._position:  # what is told of a gap stands where the gap begins, with the boot of before
+            self._position = batch.position
+            self.board.reached(self.board.epoch, batch.position)
         if batch.position:
-            epoch, oldest = next(iter(self._starts.values()), (self.board.epoch, batch.position))  # positions only grow
-            self._keep_position(self.pbx_id, epoch, oldest)
+            self._keep_position(self.pbx_id, *self.board.needed_from)
 
     def _publish(self, events: Sequence[DomainEvent]) -> None:
         for event in events:
-            if isinstance(event, CallStarted):
-                self._starts[event.call_id] = (self.board.epoch, self._position)
-            elif isinstance(event, CallEnded):
-                self._starts.pop(event.call_id, None)
-            elif isinstance(event, PbxLinkChanged):
+            if isinstance(event, PbxLinkChanged):
                 self.up, self.why, self.since = event.up, event.why, event.at if event.at is not None else self._clock.now()
                 log.info("the link to the PBX is up" if event.up else "the link to the PBX is down", pbx=self.name, why=event.why)
             self._bus.publish(topic(event), event)
@@ -205,7 +201,6 @@ class PbxLine:
 
     async def _beat(self) -> None:
         while True:
-            self._publish(self.board.tick(self._clock.now()))
             self._mind_the_lag()
             if self.up:
                 try:

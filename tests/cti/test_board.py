@@ -463,10 +463,28 @@ def test_what_ended_in_the_gap_ends_unobserved_after_a_moment(floor: Floor) -> N
     floor.wait(5)
     floor.said += floor.board.reconcile(snapshot(floor.at))
     assert floor.board.calls() == [] and floor.board.at_extension("1001") == () and not floor.facts
-    floor.said += floor.board.tick(floor.at + 1.1)
+    floor.said += floor.board.apply(PbxEvent(at=floor.at + 0.9))
+    assert not floor.facts
+    floor.said += floor.board.apply(PbxEvent(at=floor.at + 1.1))
     (fact,) = floor.facts
     assert (fact.unobserved, fact.ended_at, str(fact.outcome)) == (True, None, "answered")
     assert [e.talked for e in floor.of(SeatLeftCall)] == [True]  # type: ignore[attr-defined]
+
+
+def test_what_is_newer_than_the_look_at_the_pbx_is_not_judged_by_it(floor: Floor) -> None:
+    """The look is an answer that was on its way for a while; what was heard meanwhile is newer than it."""
+    waits = (WaitNow(leg="C", queue="support", position=1, wait_s=1.0),)
+    floor.caller("C")
+    floor.queue("C")
+    seen = snapshot(floor.at, now("C", "carrier", inward=True, dialed="8001"), waits=waits)
+    floor.wait(0.5)
+    floor.tell(LegHungUpBy(leg="C"), QueueLeft(leg="C", queue="support"))
+    floor.caller("D")
+    floor.queue("D")
+    before = len(floor.said)
+    floor.said += floor.board.reconcile(seen)
+    floor.said += floor.board.apply(PbxEvent(at=floor.at + 5))
+    assert len(floor.said) == before and [wait.queue for wait in floor.board.waiting()] == ["support"]
 
 
 def test_an_end_that_was_on_its_way_is_still_heard(floor: Floor) -> None:

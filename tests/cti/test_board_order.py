@@ -138,7 +138,7 @@ def looked_at(board: CallBoard) -> CallBoard:
     """The board after a look at the PBX, where every leg is gone by now."""
     at = (board.heard_at or 0.0) + 1
     board.reconcile(Snapshot(at=at, epoch="", legs=(), waits=(), members=(), phones=()))
-    board.tick(at + 2)
+    board.apply(PbxEvent(at=at + 2))
     return board
 
 

@@ -15,8 +15,8 @@ from crm_core.kernel.bus import MemoryBus
 from crm_core.kernel.clock import SystemClock
 from cti.events import CallEnded
 from cti.pbx.scripted import PhoneHabit, ScriptedDriver, ScriptedPbx
-from cti.pbx_events import LegAnswered, PbxEvent, Snapshot
-from cti.ports import Member
+from cti.pbx_events import Booted, Endpoint, LegAnswered, LegEnded, LegStarted, Party, PbxEvent, Snapshot
+from cti.ports import Batch, Member
 from cti.services import drift, lines
 from cti.services.lines import PbxLine
 
@@ -121,3 +121,46 @@ async def test_an_event_that_cannot_be_taken_in_is_passed_over(monkeypatch: pyte
             await until(lambda: ended)
     assert ended[0].fact.outcome == "answered"
     assert {entry.get("kind") for entry in logs if entry["log_level"] == "error"} == {"LegAnswered"}
+
+
+class Telling(ScriptedDriver):
+    """Says what it is given, and nothing else."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        super().__init__(ScriptedPbx(numbers={}, habits={}, now=time.time, sleep=asyncio.sleep))
+        self.batches = batches
+
+    async def run(self) -> AsyncIterator[Batch]:
+        for batch in self.batches:
+            yield batch
+        await asyncio.Event().wait()
+
+
+def begins(leg: str, party: Party) -> LegStarted:
+    endpoint = Endpoint(party=party, name="8001")
+    return LegStarted(call=leg, leg=leg, endpoint=endpoint, number="8001", name="", dialed="8002", inward=True, at=1.0)
+
+
+async def test_a_start_reads_on_from_before_the_oldest_call_and_in_the_name_of_the_boot_there() -> None:
+    """A call stands there from its first leg, told of or not; and what is told of a gap stands where it begins, whatever boot it ends in."""
+    kept: list[tuple[str, str]] = []
+    batches = [
+        Batch(events=[Booted(epoch="a")], position="1"),
+        Batch(events=[begins("C", Party.SEAT)], position="2"),
+        Batch(
+            events=[LegEnded(leg="C", cause=16, at=2.0), Booted(epoch="b"), begins("D", Party.TRUNK)], position="2", unheard=True
+        ),
+        Batch(events=[PbxEvent(at=3.0)], position="3"),
+        Batch(events=[LegEnded(leg="D", cause=16, at=4.0)], position="4"),
+    ]
+    line = PbxLine(
+        unit_id=1, pbx_id=1, name="lab", driver=Telling(batches), bus=MemoryBus(), clock=SystemClock(), new_id=count(1).__next__,
+        members=lambda _: [], keep_position=lambda _, epoch, position: kept.append((epoch, position)),
+    )  # fmt: skip
+    working = asyncio.create_task(line.run())
+    try:
+        await until(lambda: len(kept) == len(batches))
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    assert kept == [("a", "1"), ("a", "1"), ("a", "2"), ("a", "2"), ("b", "4")]
