@@ -11,6 +11,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -95,11 +96,13 @@ class AsteriskDriver:
         self._start_at = start_at
         self._parser = Parser(Translator.WANTED, self._garbage)
         self._translator = Translator(extension_of)
+        self._after = start_at  # the place behind the last whole message that was read
         self._file = ""  # of the journal, the one that was read last
         self._gaps = Gaps(books, extension_of, journal)
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
         self._rung: deque[str] = deque(maxlen=1000)  # legs we had the PBX start
+        self._put_off_till_heard: list[PbxEvent] = []
         self._lacking = ""  # why the PBX hears us but won't do as we say
         self._ask_again_at = 0.0
         self._closing = False
@@ -120,9 +123,12 @@ class AsteriskDriver:
                     position, raw = await self._reader.next()
                     for heard in self._heard(position, raw):
                         for batch in await self._gaps.filled(heard):
-                            yield await self._vouched(batch)
+                            yield await self._vouched(self._put_off(batch))
+                    if self._put_off_till_heard:
+                        events, self._put_off_till_heard = self._put_off_till_heard, []
+                        yield await self._vouched(Batch(events=events, position=self._after))
                     if self._lacking and time.monotonic() > self._ask_again_at:
-                        yield await self._vouched(Batch(events=[LinkUp()], position=self._tail.position))
+                        yield await self._vouched(Batch(events=[LinkUp()], position=self._after))
             except (ReaderLost, OSError) as lost:
                 if self._closing:
                     return
@@ -131,7 +137,7 @@ class AsteriskDriver:
             except Exception as fault:  # what was read is behind us: we go on after it
                 log.exception("the PBX's events could not be read")
                 why = f"{type(fault).__name__} in our own reading of the PBX's events"
-            yield Batch(events=[LinkDown(why=why, at=None)], position=self._tail.position)
+            yield Batch(events=[LinkDown(why=why, at=None)], position=self._after)
             await self._reader.leave()
             await asyncio.sleep(0.5)
 
@@ -139,15 +145,28 @@ class AsteriskDriver:
         """What the journal holds from where we left off, and then how the link stands."""
         if not self._start_at and not self._tail.position:
             self._tail.seek(hello.position)
-        self._gaps.begin(self._tail.position)
+            self._after = self._tail.position
+        self._gaps.begin(self._after)
         for data, position in self._tail.read(hello.position, only=bool(hello.position)):
             for batch in await self._gaps.filled(self._batch(data, position, rebuilt=True)):
                 yield batch
             await asyncio.sleep(0)
-        if hello.up:
-            yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._tail.position)
-        elif hello.why:
-            yield Batch(events=[LinkDown(why=hello.why)], position=self._tail.position)
+        # A reader believes in its link until some seconds of silence: the first word that is heard proves it right.
+        self._put_off_till_heard = [Booted(epoch=hello.epoch), LinkUp()] if hello.up else []
+        if hello.why and not hello.up:
+            yield Batch(events=[LinkDown(why=hello.why)], position=self._after)
+
+    def _put_off(self, batch: Batch) -> Batch:
+        """The batch without its LinkUp: that is told once all is taken in that was heard since, lest a look at the PBX be ahead of it."""
+        events: list[PbxEvent] = []
+        for event in batch.events:
+            if isinstance(event, LinkUp):
+                self._put_off_till_heard = [event]
+                continue
+            if isinstance(event, LinkDown):
+                self._put_off_till_heard = []
+            events.append(event)
+        return batch if len(events) == len(batch.events) else replace(batch, events=events)
 
     async def _vouched(self, batch: Batch) -> Batch:
         """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
@@ -183,8 +202,8 @@ class AsteriskDriver:
         if events and (at := events[-1].at) is not None and not rebuilt:
             self._ahead_s = at - time.time()
         name, _, offset = position.rpartition(":")
-        after = place(name, int(offset) - self._parser.pending) if name else ""
-        return Batch(events=events, position=after, rebuilt=rebuilt)
+        self._after = place(name, int(offset) - self._parser.pending) if name else ""
+        return Batch(events=events, position=self._after, rebuilt=rebuilt)
 
     def _garbage(self, at: int, what: bytes) -> None:
         log.warning("the PBX sent what is no message", after_bytes=at, bytes=len(what))

@@ -82,6 +82,10 @@ class EventLink:
             self._keep_alive(now)
         return heard
 
+    def ask_for_a_word(self) -> None:
+        """Somebody wants to know whether the link is alive: the PBX is made to say something at the next turn."""
+        self._pinged = 0.0
+
     def close(self) -> None:
         """End the link without a word."""
         self._down("The link was closed.", 0.0, BACK_OFF_S[1])

@@ -165,6 +165,7 @@ class Reader:
             f"hello {PROTOCOL} {os.getpid()} {up} {self._epoch or '-'} {self._journal.position} {self._why}\n".encode(),
             must=True,
         )
+        self._link.ask_for_a_word()
 
     def _hear(self, listener: socket.socket) -> None:
         try:
