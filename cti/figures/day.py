@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 from urllib.parse import quote_plus
 
-from sqlalchemy import Select, case, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, bindparam, case, func, select
 
 from cti.figures.definitions import COUNTS, OF_AGENT, OF_ALL, OF_QUEUE, SHOWN, SUMS, Figure, Table, compute
 from cti.storage import Offer, QueueEntry, Segment
@@ -41,27 +41,35 @@ def _columns(table: Table) -> tuple[list[str], list[Any]]:
     return names, columns
 
 
-async def _grouped(
-    db: AsyncConnection, table: Table, by: Any, unit_id: int, day: str, only: Collection[int] | None = None
-) -> dict[Any, Counted]:
+@lru_cache
+def _statement(table: Table, by: Literal["queue", "user_id"], some: bool) -> tuple[list[str], Select[Any]]:
+    """What counts a table's rows of a day in groups (`some`: only those named), made once, and the names of its columns."""
     names, columns = _columns(table)
-    statement = select(by, *columns).where(table.unit_id == unit_id, table.day == day).group_by(by)
-    if only is not None:
-        statement = statement.where(by.in_(only))
-    return {row[0]: dict(zip(names, (float(v or 0) for v in row[1:]), strict=True)) for row in (await db.execute(statement)).all()}
+    group = getattr(table, by)
+    statement = select(group, *columns).where(table.unit_id == bindparam("unit"), table.day == bindparam("of_day")).group_by(group)
+    return names, statement.where(group.in_(bindparam("only", expanding=True))) if some else statement
 
 
-async def day_figures(db: AsyncConnection, unit_id: int, day: str, agents: Collection[int] | None = None) -> DayFigures:
+def _grouped(
+    db: Connection, table: Table, by: Literal["queue", "user_id"], unit_id: int, day: str, only: Collection[int] | None = None
+) -> dict[Any, Counted]:
+    names, statement = _statement(table, by, only is not None)
+    values: dict[str, Any] = {"unit": unit_id, "of_day": day} | ({} if only is None else {"only": list(only)})
+    return {row[0]: dict(zip(names, (float(v or 0) for v in row[1:]), strict=True)) for row in db.execute(statement, values).all()}
+
+
+def day_figures(db: Connection, unit_id: int, day: str, agents: Collection[int] | None = None) -> DayFigures:
     """All figures of a unit's day; of agents only those named, unless None are."""
     by_queue: dict[str, Counted] = defaultdict(lambda: defaultdict(float))
     by_agent: dict[int, Counted] = defaultdict(lambda: defaultdict(float))
     whole: Counted = defaultdict(float)
-    for table, queue, agent in ((QueueEntry, QueueEntry.queue, QueueEntry.user_id), (Offer, Offer.queue, Offer.user_id), (Segment, Segment.queue, Segment.user_id)):  # fmt: skip
-        for name, counted in (await _grouped(db, table, queue, unit_id, day)).items():
+    tables: tuple[Table, ...] = (QueueEntry, Offer, Segment)
+    for table in tables:
+        for name, counted in _grouped(db, table, "queue", unit_id, day).items():
             _add(whole, counted)
             if name:
                 _add(by_queue[name], counted)
-        for user_id, counted in (await _grouped(db, table, agent, unit_id, day, agents)).items():
+        for user_id, counted in _grouped(db, table, "user_id", unit_id, day, agents).items():
             if user_id is not None:
                 _add(by_agent[user_id], counted)
     return DayFigures(

@@ -67,8 +67,7 @@ class LiveFigures:
         day = day_of(self._clock.now(), self._zone(unit_id))
         before = self.latest.get(unit_id)
         fresh = agents if before is not None and before[0] == day else None
-        async with self._db.read() as db:
-            figures = await day_figures(db, unit_id, day, fresh)
+        figures = await self._db.look(lambda db: day_figures(db, unit_id, day, fresh))
         if before is not None and fresh is not None:
             figures.agents = {**before[1].agents, **figures.agents}
         self.latest[unit_id] = (day, figures)

@@ -51,7 +51,7 @@ async def test_a_saved_database_is_upgraded_and_loses_nothing(database: Database
     await directory.load()
     async with database.read() as db:
         unit_id = (await db.execute(select(Unit.id).where(Unit.name == "铃席示范中心"))).scalar_one()
-        found = await day_figures(db, unit_id, TODAY)
+        found = await db.run_sync(day_figures, unit_id, TODAY)
     assert len(directory.people(unit_id)) == 8 and len(directory.queues(unit_id)) == 3
     assert (found.all["answered"].value or 0) > 10
     assert await upgrade(database) is False

@@ -62,7 +62,7 @@ async def test_every_figure_of_the_demo_s_history_is_right(everywhere: Running) 
     assert len(agents) == 8
     async with everywhere.program.database.read() as db:
         for day in days:
-            found = await day_figures(db, unit["unit_id"], day)
+            found = await db.run_sync(day_figures, unit["unit_id"], day)
             assert differences(found, books.of_day(day), ["support", "parts", "vip"], agents) == []
 
 
@@ -93,8 +93,7 @@ class Rows:
         await self.add(QueueEntry, [dict(row) for _ in range(count)])
 
     async def figures(self, day: str = DAY) -> DayFigures:
-        async with self.database.read() as db:
-            return await day_figures(db, UNIT, day)
+        return await self.database.look(lambda db: day_figures(db, UNIT, day))
 
     async def dumped(self) -> Books:
         async def read(statement: Any) -> list[dict[str, Any]]:
