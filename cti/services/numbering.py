@@ -6,12 +6,13 @@ People read these to one another; programs use the identifier. One worker gives 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import structlog
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from crm_core.kernel.bus import Bus
-from crm_core.kernel.db import Database
+from crm_core.kernel.db import Database, table_of
 from cti.events import CallBooked
 from cti.services.hearing import hear
 from cti.storage import Call
@@ -46,18 +47,25 @@ class Numbering:
 
     async def number_some(self) -> bool:
         """Number up to BATCH calls; True if there may be more."""
-        async with self._db.begin() as db:
-            left = select(Call.id, Call.unit_id, Call.day).where(Call.number == "").order_by(Call.id).limit(BATCH)
-            rows = (await db.execute(left)).all()
-            if not rows:
-                return False
-            counts: dict[tuple[int, str], int] = {}
-            for unit_id, day in {(r.unit_id, r.day) for r in rows}:
-                given = select(func.count()).select_from(Call).where(Call.unit_id == unit_id, Call.day == day, Call.number != "")
-                counts[(unit_id, day)] = (await db.execute(given)).scalar_one()
-            values = []
-            for row in rows:
-                counts[(row.unit_id, row.day)] += 1
-                values.append({"call": row.id, "as": f"C-{row.day.replace('-', '')}-{counts[(row.unit_id, row.day)]:05}"})
-            await db.execute(update(Call).where(Call.id == bindparam("call")).values(number=bindparam("as")), values)
-        return len(rows) == BATCH
+        return await self._db.write(_number_some) == BATCH
+
+
+_CALLS: Final = table_of(Call)
+_LEFT: Final = select(Call.id, Call.unit_id, Call.day).where(Call.number == "").order_by(Call.id).limit(BATCH)
+_GIVEN: Final = select(func.count()).where(Call.unit_id == bindparam("unit"), Call.day == bindparam("of_day"), Call.number != "")
+_GIVE: Final = update(_CALLS).where(_CALLS.c.id == bindparam("call")).values(number=bindparam("as"))
+
+
+def _number_some(db: Connection) -> int:
+    rows = db.execute(_LEFT).all()
+    counts = {
+        (unit_id, day): db.execute(_GIVEN, {"unit": unit_id, "of_day": day}).scalar_one()
+        for unit_id, day in {(row.unit_id, row.day) for row in rows}
+    }
+    values = []
+    for row in rows:
+        counts[(row.unit_id, row.day)] += 1
+        values.append({"call": row.id, "as": f"C-{row.day.replace('-', '')}-{counts[(row.unit_id, row.day)]:05}"})
+    if values:
+        db.execute(_GIVE, values)
+    return len(rows)
