@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from aiohttp import web
-from yarl import URL
+from multidict import MultiDict
 
 from crm_core.kernel.access import Scope, may, reach
 from crm_core.kernel.clock import Clock
@@ -385,7 +385,7 @@ class RecordWeb:
     async def save_view(self, kind: Kind, ask: Ask) -> Made:
         """Keep a view of a list."""
         body = await ask.body(ViewNew)
-        query = Query.of(kind, gathered(URL.build(query_string=body.query[:2000]).query))
+        query = Query.of(kind, gathered(MultiDict(parse_qsl(body.query[:2000]))))
         return Made(id=str(await self._views.save(ask.principal, kind, body.name, query, body.shared)))
 
     async def drop_view(self, ask: Ask) -> None:

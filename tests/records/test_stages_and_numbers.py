@@ -50,10 +50,10 @@ async def test_numbers_made_at_once_have_no_holes_and_no_doubles(shared_everywhe
 
 async def test_views_are_kept_shared_and_forgotten(shared_everywhere: Running) -> None:
     admin, boss = await shared_everywhere.browser("admin"), await shared_everywhere.browser("zhang")
-    body = {"name": "急件", "query": "priority=urgent&sort=due_at&after=x&nonsense=1", "shared": True}
+    body = {"name": "急件", "query": "q=%E4%B8%BB%E8%BD%B4&priority=urgent&sort=due_at&after=x&nonsense=1", "shared": True}
     view = (await boss.post("/api/v1/tickets/views", body)).json["id"]
     page = (await admin.get("/tickets")).text
-    assert "急件" in page and "priority=urgent&amp;sort=due_at" in page and "nonsense" not in page
+    assert "急件" in page and "q=%E4%B8%BB%E8%BD%B4&amp;priority=urgent&amp;sort=due_at" in page and "nonsense" not in page
     assert (await admin.ask("DELETE", f"/api/v1/views/{view}")).status == 404, "somebody else's"
     assert (await boss.ask("DELETE", f"/api/v1/views/{view}")).status == 204
     assert "急件" not in (await admin.get("/tickets")).text

@@ -40,7 +40,7 @@ FAULTS = """async (lang) => {
   if (lang === 'en') for (const node of document.querySelectorAll('button, th, label, legend, h2, h3, dt, dd[data-say], .nav a, [aria-label], [placeholder], .hint, .figure .name')) {
     if (node.closest('[lang=zh], bdi, .timeline, #seats, .choices, .moment') || node.matches('[data-set=lang], [data-value=zh]') || node.querySelector('bdi, small, .cut, .avatar')) continue;
     const own = [node.getAttribute('aria-label'), node.getAttribute('placeholder'), node.matches('.hint, select, [role=group], nav, main, section, aside, form, table, header, div') ? '' : node.textContent].join(' ');
-    if (chinese.test(own.replace(/中文/g, '')) && !/^(Call|Formula of) /.test(own.trim())) faults.push(`Chinese in English: ${own.trim().slice(0, 60)}`);
+    if (chinese.test(own.replace(/中文/g, '')) && !/^(Call|Formula of|Select|Delete view) /.test(own.trim())) faults.push(`Chinese in English: ${own.trim().slice(0, 60)}`);
   }
   if (lang === 'zh') for (const node of document.querySelectorAll('button, th:not([scope=row]), label, legend, h2, h3, dt, .nav a, [aria-label], [placeholder], .figure .name')) {
     for (const text of [node.getAttribute('aria-label'), node.getAttribute('placeholder'), node.querySelector('bdi') ? '' : node.textContent]) {

@@ -57,10 +57,13 @@ async def test_every_page_can_be_read_by_everybody(house: House, people: People,
     wang, zhang = await people.come("wang"), await people.come("zhang")
     themes = ("light", "dark") if lang == "zh" else ("dark", "light")
     [customer] = await addresses(wang, ["customers|customer-row"])
-    [call] = await addresses(zhang, ["calls|call-row"])
+    [call, ticket, product] = await addresses(zhang, ["calls|call-row", "tickets|record-row", "products|record-row"])
     walks = {
         wang: ["", "calls", "calls?q=zzzz", "customers", "customers?q=zzzz", customer, f"{customer}/edit", "customers/new", "demo", "me", "nosuch"],
-        zhang: ["floor", "floor/queues", "calls?figure=answered", call],
+        zhang: [
+            "floor", "floor/queues", "calls?figure=answered", call, "tickets", "tickets?stage=new,working&q=zzzz", "tickets?bin=1", ticket,
+            f"{ticket}/edit", "tickets/new", "follow-ups", "tasks", "products", product, "search?q=主轴", "search",
+        ],
     }  # fmt: skip
     found: dict[str, Any] = {}
     for person, pages in walks.items():

@@ -29,7 +29,7 @@ export function mount(el) {
 
   const first = values();
   mountPickers(el);
-  restore();
+  if (typed()) keep(); else restore();  // who types before this module is here is not interrupted
 
   function restore() {
     let draft = null;
@@ -37,6 +37,10 @@ export function mount(el) {
     if (!draft || draft.version !== form.dataset.version) return;
     for (const name of names) if (name in draft.values) { put(name, draft.values[name]); if (shownText(name)) shownText(name).value = draft.titles[name] || ""; }
     form.querySelector("#draft").hidden = false;
+  }
+
+  function typed() {
+    return [...form.elements].some((one) => one.matches("input:not([type=hidden], [type=checkbox]), textarea") && one.value !== one.defaultValue);
   }
 
   function keep() {
@@ -113,5 +117,6 @@ export function mount(el) {
   el.querySelector("#cancel").addEventListener("click", drop);
   el.querySelector("#drop-draft").addEventListener("click", () => { drop(); go(location.href, { push: false }); });
   el.addEventListener("keydown", (event) => { if (event.ctrlKey && event.code === "KeyS") { event.preventDefault(); save(); } });
+  form.dataset.ready = "yes";
   return () => {};
 }

@@ -14,6 +14,7 @@ export function mount(el) {
   closeFilters(el);
   keepViews(el);
   const box = el.querySelector("[data-list]");
+  el.dataset.ready = "yes";
   const bar = el.querySelector("[data-bulk]");
   if (!box || !bar) return () => {};
   const base = `/api/v1/${box.dataset.list}`;
@@ -79,9 +80,9 @@ export function mount(el) {
     draw();
   });
   bar.addEventListener("change", (event) => {
-    const { set } = event.target.dataset;
+    const { assign } = event.target.dataset;
     if (!event.target.value) return;
-    if (set) act("fields", { fields: { [set]: event.target.value } });
+    if (assign) act("fields", { fields: { [assign]: event.target.value } });
     else if (event.target.matches("[data-stage]")) act("stage", { stage: event.target.value });
     event.target.value = "";
   });
