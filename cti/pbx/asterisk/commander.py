@@ -46,6 +46,14 @@ class _Answer:
         self.done: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
 
 
+def _taken(messages: list[Message]) -> list[Message] | PbxRefused:
+    """The answer, or the refusal that it is."""
+    if messages[0].name == "Success":
+        return messages
+    reason = messages[0].get("Message")
+    return PbxRefused(reason) if reason else PbxRefused("The PBX refused without a reason.")
+
+
 class Commander:
     """Sends actions. All methods raise PbxUnreachable when Asterisk can't be reached or does not answer in time."""
 
@@ -66,13 +74,8 @@ class Commander:
 
     async def ask_all(self, actions: Sequence[Action], timeout: float = ANSWER_S) -> list[list[Message] | PbxRefused]:
         """Many actions at once, answers in the same order; a refusal stands in its place instead of being raised."""
-        results = await asyncio.gather(*(self.ask(action, timeout) for action in actions), return_exceptions=True)
-        found: list[list[Message] | PbxRefused] = []
-        for result in results:
-            if isinstance(result, PbxUnreachable) or (isinstance(result, BaseException) and not isinstance(result, PbxRefused)):
-                raise result
-            found.append(result)
-        return found
+        writer = await self._connected()
+        return await self._exchange_all(writer, actions, timeout)
 
     async def missing_privileges(self) -> str:
         """What this account lacks, in one sentence; "" if it has all a driver needs."""
@@ -96,26 +99,45 @@ class Commander:
     # ------------------------------------------------------------------------------------------------------ the wire
 
     async def _exchange(self, writer: asyncio.StreamWriter, action: Action, timeout: float) -> list[Message]:
-        action_id = f"lx{next(self._ids)}"
+        (answer,) = await self._exchange_all(writer, [action], timeout)
+        if isinstance(answer, PbxRefused):
+            raise answer
+        return answer
+
+    async def _exchange_all(
+        self, writer: asyncio.StreamWriter, actions: Sequence[Action], timeout: float
+    ) -> list[list[Message] | PbxRefused]:
+        """Send all, then wait for all: one packet and one clock for them together. What can't be said is refused here."""
+        asked: list[str | PbxRefused] = [self._say(writer, action) for action in actions]
+        waiting = [self._answers[said].done for said in asked if isinstance(said, str)]
         try:
-            line = encode(action, action_id)
-        except Unspeakable as error:
-            raise PbxRefused(error.sentence) from error
-        answer = self._answers[action_id] = _Answer()
-        try:
-            self._send(writer, line)
             async with asyncio.timeout(timeout):
-                messages = await answer.done
+                answers = iter([await done for done in waiting])
         except TimeoutError as error:
             if self._writer is writer:
                 self._lose(Sentence("another action was not answered"))
             raise PbxUnreachable("The PBX did not answer within {n} seconds.", n=f"{timeout:g}") from error
         finally:
-            self._answers.pop(action_id, None)
-        if messages[0].name != "Success":
-            reason = messages[0].get("Message")
-            raise PbxRefused(reason) if reason else PbxRefused("The PBX refused without a reason.")
-        return messages
+            for said in asked:
+                if isinstance(said, str):
+                    self._forget(said)
+        return [_taken(next(answers)) if isinstance(said, str) else said for said in asked]
+
+    def _say(self, writer: asyncio.StreamWriter, action: Action) -> str | PbxRefused:
+        """Send an action; the name under which its answer will come."""
+        action_id = f"lx{next(self._ids)}"
+        try:
+            line = encode(action, action_id)
+        except Unspeakable as error:
+            return PbxRefused(error.sentence)
+        self._answers[action_id] = _Answer()
+        self._send(writer, line)
+        return action_id
+
+    def _forget(self, action_id: str) -> None:
+        answer = self._answers.pop(action_id, None)
+        if answer is not None and answer.done.done() and not answer.done.cancelled():
+            answer.done.exception()  # looked at: of many that the same loss ended, only the first was raised
 
     def _send(self, writer: asyncio.StreamWriter, line: bytes) -> None:
         """Send with what else is asked in this breath: one packet instead of many."""
