@@ -50,11 +50,13 @@ from crm_core.lookup import open_lookup
 from crm_core.numbers import NumberRules
 from crm_core.places import open_places
 from crm_core.ports import Sources
+from crm_core.records.imports import Imports
 from crm_core.records.reading import RecordTimeline
 from crm_core.signin import SignIn
 from crm_core.web.api import Routes
 from crm_core.web.app import make_app
 from crm_core.web.ask import Ask
+from crm_core.web.imports import ImportWeb
 from crm_core.web.pages import NavItem, Pages, Statics, import_words
 from crm_core.web.records import RecordWeb
 from crm_core.web.routes import CrmWeb
@@ -150,6 +152,9 @@ class Program:
         await open_initials(self.settings.home.folder / "cache")
         self._make_telephony()
         self.records = await open_records(self.database, self.clock, self.new_id, self.directory.zone)
+        folder = self.settings.home.folder / "imports"
+        self.imports = Imports(self.database, self.records.writing, self.clock, self.new_id, folder)
+        await self.imports.load()
         self._make_screens()
         await self._make_lines()
         await self.seats.load()
@@ -250,7 +255,8 @@ class Program:
             self.directory.zone,
         )
         crm.matters = records.matters
-        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, records, SearchWeb(self.pages, sources)):
+        imports = ImportWeb(self.pages, self.records.registry, self.imports)
+        for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, imports, records, SearchWeb(self.pages, sources)):
             part.add_to(self.routes)
         for system_part in open_system(self.pages, self.database, self.clock, self.new_id, self.records):
             system_part.add_to(self.routes)
@@ -314,6 +320,7 @@ class Program:
             *self.between.work(),
             self.books.run(),
             self.capture.run(),
+            self.imports.run(),
             self.figures.run(),
             self.numbering.run(),
             self.sockets.watch(),

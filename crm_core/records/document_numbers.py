@@ -50,15 +50,24 @@ def written(rule: str, n: int, at: float, zone: str) -> str:
 
 def take(db: Connection, *, unit_id: int, kind: str, rule: str, at: float, zone: str, new_id: Callable[[], int]) -> str:
     """The next number, in the caller's transaction."""
+    return take_many(db, 1, unit_id=unit_id, kind=kind, rule=rule, at=at, zone=zone, new_id=new_id)[0]
+
+
+def take_many(
+    db: Connection, many: int, *, unit_id: int, kind: str, rule: str, at: float, zone: str, new_id: Callable[[], int]
+) -> list[str]:
+    """The next numbers in a row, at least one, in the caller's transaction."""
     period = period_of(rule, at, zone)
     here = (_TABLE.c.unit_id == unit_id) & (_TABLE.c.kind == kind) & (_TABLE.c.period == period)
-    if not db.execute(update(_TABLE).where(here).values(last=_TABLE.c.last + 1)).rowcount:
-        with_first = {"id": new_id(), "unit_id": unit_id, "kind": kind, "period": period, "last": 1}
+    if not db.execute(update(_TABLE).where(here).values(last=_TABLE.c.last + many)).rowcount:
+        with_first = {"id": new_id(), "unit_id": unit_id, "kind": kind, "period": period, "last": many}
         if db.dialect.name == "postgresql":  # two first ones of a period may meet
             from sqlalchemy.dialects.postgresql import insert as insert_pg
 
             made = insert_pg(_TABLE).values(with_first)
-            db.execute(made.on_conflict_do_update(index_elements=["unit_id", "kind", "period"], set_={"last": _TABLE.c.last + 1}))
+            further = {"last": _TABLE.c.last + many}
+            db.execute(made.on_conflict_do_update(index_elements=["unit_id", "kind", "period"], set_=further))
         else:
             db.execute(insert(_TABLE).values(with_first))
-    return written(rule, db.execute(select(_TABLE.c.last).where(here)).scalar_one(), at, zone)
+    last = db.execute(select(_TABLE.c.last).where(here)).scalar_one()
+    return [written(rule, n, at, zone) for n in range(last - many + 1, last + 1)]

@@ -103,6 +103,27 @@ class References:
             return False
         return db.execute(select(one.table.c.id).where(one.table.c.id == id_, one.visible(principal))).first() is not None
 
+    def meant(self, db: Connection, principal: Principal, kind: str, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Of each text what it names exactly: by number or login where one has it, else by title, at most a few."""
+        one, wanted = self._all.get(kind), sorted(set(texts))
+        if one is None or not wanted:
+            return {}
+        columns = one.table.c
+        keys = list(dict.fromkeys(name for name in ("number", one.hint, one.title) if name in columns))
+        found: dict[str, list[int]] = {}
+        for name in keys:
+            statement = select(columns.id, columns[name]).where(columns[name].in_([text for text in wanted if text not in found]))
+            statement = statement.where(one.visible(principal), columns.unit_id == principal.unit_id)
+            if "active" in columns:
+                statement = statement.where(columns.active)
+            if "deleted_at" in columns:
+                statement = statement.where(columns.deleted_at.is_(None))
+            here: dict[str, list[int]] = {}
+            for id_, text in db.execute(statement):
+                here.setdefault(text, []).append(id_)
+            found |= here
+        return found
+
     async def suggest(self, db: AsyncConnection, principal: Principal, kind: str, words: str) -> list[Title]:
         """What the words may mean, best first."""
         one = self._all[kind]

@@ -7,7 +7,9 @@ what the first one did, unless they touched different fields; nothing is overwri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +56,29 @@ class Writing:
 
     def __init__(self, database: Database, reading: Reading, clock: Clock, new_id: Callable[[], int]) -> None:
         self._db, self._reading, self._clock, self._new_id = database, reading, clock, new_id
+        self._memory: ContextVar[dict[Any, Any] | None] = ContextVar("memory", default=None)
+
+    @property
+    def reading(self) -> Reading:
+        """The other half."""
+        return self._reading
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Within one transaction: whom and what rows refer to is looked up once, not once a row."""
+        token = self._memory.set({})
+        try:
+            yield
+        finally:
+            self._memory.reset(token)
+
+    def _once(self, key: tuple[Any, ...], look: Callable[[], Any]) -> Any:
+        memory = self._memory.get()
+        if memory is None:
+            return look()
+        if key not in memory:
+            memory[key] = look()
+        return memory[key]
 
     # ----------------------------------------------------------------------------------------------------------- one record
 
@@ -67,6 +92,13 @@ class Writing:
     def _insert(
         self, db: Connection, principal: Principal, kind: Kind, place: Place, record_id: int, now: float, given: Mapping[str, object]
     ) -> int:  # fmt: skip
+        self.put_new(db, principal, kind, place, now, [self.made_of(db, principal, kind, place, record_id, now, given)])
+        return record_id
+
+    def made_of(
+        self, db: Connection, principal: Principal, kind: Kind, place: Place, record_id: int, now: float, given: Mapping[str, object]
+    ) -> Values:  # fmt: skip
+        """What a new record would hold, all but its document number; nothing is written. Raises as `create` does."""
         values = {one.name: one.nothing() if one.start is None else one.start for one in kind.form}
         values |= self._read(db, principal, kind, place, given, {})
         self._ask_for(kind, values)
@@ -81,18 +113,31 @@ class Writing:
         if kind.has("initials"):
             values["initials"] = initials_of(str(values[kind.entity.title]))
         self._rule(kind, None, values)
+        return values
+
+    def put_new(
+        self, db: Connection, principal: Principal, kind: Kind, place: Place, now: float, rows: Sequence[Values], action: str = "create"
+    ) -> None:  # fmt: skip
+        """Write what `made_of` gave, with numbers and history, in the caller's transaction."""
+        if not rows:
+            return
         if kind.has("number"):
-            values["number"] = document_numbers.take(
-                db, unit_id=principal.unit_id, kind=kind.name, rule=kind.entity.number, at=now, zone=place.zone, new_id=self._new_id
-            )
-        db.execute(insert(kind.table).values(values))
-        told = {
-            name: [None, one.told(values[name])] for name, one in kind.fields.items() if values.get(name) not in (None, "", False)
-        }
-        self._note(
-            db, principal, kind, record_id, "create", now, 1, {n: pair for n, pair in told.items() if not kind.fields[n].given}
-        )
-        return record_id
+            numbers = document_numbers.take_many(
+                db, len(rows), unit_id=principal.unit_id, kind=kind.name, rule=kind.entity.number, at=now, zone=place.zone, new_id=self._new_id
+            )  # fmt: skip
+            for values, number in zip(rows, numbers, strict=True):
+                values["number"] = number
+        db.execute(insert(kind.table), list(rows))
+        told = [
+            {
+                n: [None, one.told(values[n])]
+                for n, one in kind.fields.items()
+                if not one.given and values.get(n) not in (None, "", False)
+            }
+            for values in rows
+        ]
+        notes = [self._noted(principal, kind, v["id"], action, now, 1, fields) for v, fields in zip(rows, told, strict=True)]
+        db.execute(insert(_AUDIT), notes)
 
     async def change(self, principal: Principal, kind: Kind, record_id: int, given: Mapping[str, object], version: int) -> int:
         """Change fields of a record that was read at `version`; its new version.
@@ -106,13 +151,23 @@ class Writing:
         self, db: Connection, principal: Principal, kind: Kind, place: Place, record_id: int, now: float, given: Mapping[str, object],
         version: int | None, action: str = "change",
     ) -> int:  # fmt: skip
+        old, new = self.changes_of(db, principal, kind, place, record_id, given, version)
+        if not new:
+            return int(old["version"])
+        self.put_changes(db, principal, kind, old, new, now, action)
+        return int(old["version"]) + 1
+
+    def changes_of(
+        self, db: Connection, principal: Principal, kind: Kind, place: Place, record_id: int, given: Mapping[str, object], version: int | None = None
+    ) -> tuple[Values, Values]:  # fmt: skip
+        """A record as it is, and the fields that would change; nothing is written. Raises as `change` does."""
         old = self._row(db, principal, kind, record_id, "edit")
         read = self._read(db, principal, kind, place, given, old)
         if version is not None and version != old["version"]:
             self._compare(db, kind, old, read, version)
         new = {name: value for name, value in read.items() if value != old[name]}
         if not new:
-            return int(old["version"])
+            return old, new
         if "owner_id" in new:
             new |= self._owned(db, principal, new["owner_id"])
         if kind.has("initials") and kind.entity.title in new:
@@ -120,8 +175,7 @@ class Writing:
         whole = {**old, **new}
         self._ask_for(kind, whole)
         self._rule(kind, old, whole)
-        self._put(db, principal, kind, old, new, now, action)
-        return int(old["version"]) + 1
+        return old, new
 
     async def move(self, principal: Principal, kind: Kind, record_id: int, stage: str, given: Mapping[str, object] = {}) -> None:
         """To another stage, with fields that it asks for. Raises Conflict where the flow leads nowhere there from here."""
@@ -138,7 +192,7 @@ class Writing:
         read = self._read(db, principal, kind, place, given, old)
         new = {name: value for name, value in read.items() if value != old[name]} | {"stage": stage, "stage_at": now}
         self._rule(kind, old, {**old, **new})
-        self._put(db, principal, kind, old, new, now, "move")
+        self.put_changes(db, principal, kind, old, new, now, "move")
 
     async def comment(self, principal: Principal, kind: Kind, record_id: int, said: str) -> int:
         """Say something about a record that one may see."""
@@ -177,7 +231,7 @@ class Writing:
         def away(db: Connection, record_id: int) -> None:
             old = self._row(db, principal, kind, record_id, "delete")
             if old["deleted_at"] is None:
-                self._put(db, principal, kind, old, new, now, "recycle")
+                self.put_changes(db, principal, kind, old, new, now, "recycle")
 
         return await self._each(ids, away)
 
@@ -188,7 +242,7 @@ class Writing:
         def back(db: Connection, record_id: int) -> None:
             old = self._row(db, principal, kind, record_id, "delete", binned=True)
             if old["deleted_at"] is not None:
-                self._put(db, principal, kind, old, {"deleted_at": None, "deleted_by": None}, now, "restore")
+                self.put_changes(db, principal, kind, old, {"deleted_at": None, "deleted_by": None}, now, "restore")
 
         return await self._each(ids, back)
 
@@ -264,7 +318,11 @@ class Writing:
             return read  # what it is already it may stay, retired or out of sight
         if isinstance(one, Code) and read and not place.options[one.options][read]:
             raise Wrong("this option is no longer in use")
-        if isinstance(one, Reference) and read is not None and not self._reading.references.seen(db, principal, one.kind, read):
+        if (
+            isinstance(one, Reference)
+            and read is not None
+            and not self._once(("seen", one.kind, read), lambda: self._reading.references.seen(db, principal, one.kind, read))
+        ):
             raise Wrong(_NO)
         return read
 
@@ -277,7 +335,8 @@ class Writing:
         """The owner with their team and department."""
         if user_id is None:
             return {"owner_id": None, "team_id": None, "department_id": None}
-        found = db.execute(select(_USER.c.team_id, _USER.c.department_id).where(_USER.c.id == user_id)).one()
+        wanted = select(_USER.c.team_id, _USER.c.department_id).where(_USER.c.id == user_id)
+        found = self._once(("owner", user_id), lambda: db.execute(wanted).one())
         return {"owner_id": user_id, "team_id": found.team_id, "department_id": found.department_id}
 
     def _rule(self, kind: Kind, old: Mapping[str, Any] | None, new: Values) -> None:
@@ -303,9 +362,10 @@ class Writing:
                 "changed_meanwhile", "{who} changed this meanwhile.", who=who, at=at, version=old["version"], fields=fields
             )
 
-    def _put(
+    def put_changes(
         self, db: Connection, principal: Principal, kind: Kind, old: Mapping[str, Any], new: Values, now: float, action: str
     ) -> None:  # fmt: skip
+        """Write what `changes_of` gave, with its history, in the caller's transaction."""
         version = int(old["version"]) + 1
         written = {**new, "version": version, "changed_at": now, "changed_by": principal.user_id}
         db.execute(update(kind.table).where(kind.table.c.id == old["id"]).values(written))
@@ -320,6 +380,11 @@ class Writing:
     def _note(
         self, db: Connection, principal: Principal, kind: Kind, record_id: int, action: str, at: float, version: int, fields: Mapping[str, Any]
     ) -> None:  # fmt: skip
+        db.execute(insert(_AUDIT).values(self._noted(principal, kind, record_id, action, at, version, fields)))
+
+    def _noted(
+        self, principal: Principal, kind: Kind, record_id: int, action: str, at: float, version: int, fields: Mapping[str, Any]
+    ) -> Values:  # fmt: skip
         detail = json.dumps({"v": version, "set": fields}, ensure_ascii=False)
         row = {"id": self._new_id(), "unit_id": principal.unit_id, "at": at, "user_id": principal.user_id, "action": action}
-        db.execute(insert(_AUDIT).values(**row, kind=kind.name, thing_id=record_id, detail=detail))
+        return {**row, "kind": kind.name, "thing_id": record_id, "detail": detail}

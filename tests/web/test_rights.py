@@ -14,7 +14,7 @@ from sqlalchemy import select
 from crm_core.entities.org import RoleGrant
 from crm_core.web.api import Route
 from tests.web.program import PASSWORD, Answer, Browser, Running
-from tests.web.things import call_of, customer_called, record_of
+from tests.web.things import call_of, customer_called, import_of, record_of
 
 ASKERS = {"agent": "wang", "supervisor": "zhang", "reviewer": "qian", "administrator": "admin", "guest": "guest"}
 
@@ -56,6 +56,12 @@ GET  /api/v1/system/dictionary            no    yes   no    yes   no
 POST /api/v1/system/dictionary/options    no    yes   no    yes   no
 PUT  /api/v1/system/dictionary/options    no    yes   no    yes   no
 PUT  /api/v1/system/dictionary/order      no    yes   no    yes   no
+GET  /system/roles                        no    no    no    yes   no
+GET  /system/roles/preview                no    no    no    yes   no
+GET  /api/v1/system/roles                 no    no    no    yes   no
+GET  /api/v1/system/roles/preview         no    no    no    yes   no
+POST /api/v1/system/roles/effects         no    no    no    yes   no
+PUT  /api/v1/system/roles                 no    no    no    yes   no
 DELETE /api/v1/views/{id}                 -     -     -     -     -
 POST /api/v1/customers                    yes   yes   no    yes   no
 PUT  /api/v1/customers/{id}               unit  unit  no    unit  no
@@ -101,7 +107,9 @@ products    export  no    yes   no    yes   no
 DOES = {
     "see": """GET /{} / GET /api/v1/{} / GET /api/v1/{}/ids / POST /api/v1/{}/views / GET /{}/{id} / GET /api/v1/{}/{id} / GET /api/v1/{}/{id}/history
               / GET /api/v1/{}/{id}/comments / POST /api/v1/{}/{id}/comments""",
-    "create": "GET /{}/new / POST /api/v1/{}",
+    "create": """GET /{}/new / POST /api/v1/{} / GET /{}/import / POST /api/v1/{}/imports / GET /{}/import/{id} / GET /{}/import/{id}/rejected.csv
+                 / GET /api/v1/{}/imports/{id} / PUT /api/v1/{}/imports/{id} / POST /api/v1/{}/imports/{id}/check / POST /api/v1/{}/imports/{id}/run
+                 / POST /api/v1/{}/imports/{id}/stop / POST /api/v1/{}/imports/{id}/undo""",
     "edit": "GET /{}/{id}/edit / PUT /api/v1/{}/{id} / POST /api/v1/{}/{id}/stage / POST /api/v1/{}/many/fields / POST /api/v1/{}/many/stage",
     "delete": "POST /api/v1/{}/many/restore / POST /api/v1/{}/many/recycle",
     "purge": "POST /api/v1/{}/many/purge",
@@ -143,6 +151,8 @@ def lines() -> Iterator[Line]:
                 continue
             one_by_one = "{id}" in path or "/many/" in path
             known = [cell if one_by_one or cell == "no" else "yes" for cell in cells]
+            if "/import" in path and one_by_one:  # an import is its maker's only; the table's own file has no rejected rows
+                known = ["no" if cell == "no" else "none" if path.endswith(".csv") else "own" for cell in cells]
             yield Line(method, path.replace("{}", kind), dict(zip(ASKERS, known, strict=True)))
 
 
@@ -161,6 +171,7 @@ class Things:
         self.own_customer = self.foreign_customer = 0
         self.seat_id = self.point_id = ""
         self.records: dict[tuple[str, str], str] = {}
+        self.imports: dict[tuple[str, str], str] = {}
 
     @classmethod
     async def made(cls, running: Running) -> Things:
@@ -173,13 +184,15 @@ class Things:
         for kind in running.program.records.registry:
             for login in (*ASKERS.values(), "li", "heinz"):
                 found.records[kind.entity.path, login] = await record_of(running, kind, login)
+                found.imports[kind.entity.path, login] = await import_of(running, kind, login)
         return found
 
     def tries(self, line: Line, login: str) -> list[tuple[str, str, str]]:
         """Paths with whose they are (own, colleague's, foreign), and what they are about."""
         kind = line.path.removeprefix("/api/v1").split("/")[1]
         if (kind, login) in self.records and ("{id}" in line.path or "/many/" in line.path):
-            ids = [(self.records[kind, who], whose) for who, whose in ((login, "own"), ("li", "colleague's"), ("heinz", "foreign"))]
+            known = self.imports if "/import" in line.path else self.records
+            ids = [(known[kind, who], whose) for who, whose in ((login, "own"), ("li", "colleague's"), ("heinz", "foreign"))]
             return [(line.path.replace("{id}", i), whose, i) for i, whose in ids]
         return [(path, whose, "") for path, whose in self.others(line, login)]
 
@@ -195,6 +208,8 @@ class Things:
     def body(self, line: Line, about: str) -> Any:
         if line.method == "GET":
             return None
+        if "/imports/" in line.path:
+            return {}
         if "/many/" in line.path:
             more = {"fields": {"fields": {}}, "stage": {"stage": "nowhere"}}.get(line.path.rpartition("/")[2], {})
             return {"ids": [about], **more}
@@ -221,6 +236,8 @@ def wrong(cell: str, whose: str, answer: Answer) -> bool:
     match cell:
         case "no":
             return answer.status != 403
+        case "none":
+            return answer.status != 404
         case "live":
             return (answer.status, code) != (404, "no_such_call")
         case "own":
