@@ -24,6 +24,8 @@ from crm_core.records.fields import Place, Wrong, clean, contains
 from crm_core.records.references import narrowed
 
 PAGE = 50
+ALWAYS_KNOWN = frozenset({"created_at", "changed_at"})
+"""Columns that may be null in the table, as any instant, and never are in a record."""
 COUNT_LIMIT = 10_000
 
 
@@ -97,7 +99,7 @@ def page(kind: Kind, principal: Principal, query: Query, place: Place, size: int
         statement = statement.where(_beyond(kind, name, down, backwards, cursor))
     column, key = kind.table.c[name], kind.table.c.id
     first = column.desc() if down else column.asc()
-    if column.nullable:  # what is not known comes last, whichever way the list runs
+    if column.nullable and name not in ALWAYS_KNOWN:  # what is not known comes last, whichever way the list runs
         first = first.nulls_first() if backwards else first.nulls_last()
     return statement.order_by(first, key.desc() if down else key.asc()).limit(size + 1)
 
@@ -110,7 +112,7 @@ def _beyond(kind: Kind, name: str, down: bool, backwards: bool, cursor: str) -> 
     if value is None:
         rest = and_(column.is_(None), further)
         return or_(rest, column.is_not(None)) if backwards else rest
-    if not column.nullable:
+    if not column.nullable or name in ALWAYS_KNOWN:  # one comparison of two pairs goes straight to its place in the index
         pair, here = tuple_(column, key), tuple_(literal(value, column.type), literal(id_, key.type))
         return pair < here if down else pair > here
     past = or_(column < value if down else column > value, and_(column == value, further))
