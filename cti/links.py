@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select
 
 from crm_core.entities.people import Customer
 from crm_core.kernel.bus import Bus
 from crm_core.kernel.clock import Clock
-from crm_core.kernel.db import Database, table_of
+from crm_core.kernel.db import Database
 from crm_core.lookup import NumberLookup
 from crm_core.matches import Match
 from crm_core.numbers import Number, NumberRules, read
 from cti.events import CallAnswered, CallEnded, CallerKnown, CallEvent, CallLinked, CallOffered, CallStarted, Direction
-from cti.services.books import insert_rows
+from cti.services.books import change_rows, insert_rows
 from cti.services.hearing import hear
 from cti.services.lines import topic
 from cti.storage import CallLink
@@ -197,18 +198,18 @@ class Link:
     made_by: str
 
 
+# By the call alone: a database that has no statistics yet might think that the kind says more.
+_THERE: Final = select(CallLink.call_id, CallLink.kind).where(CallLink.call_id.in_(bindparam("calls", expanding=True)))
+
+
 def write_links(db: Connection, links: list[Link]) -> None:
     """Hang calls on customers' timelines, those left out that hang somewhere already: an agent may have said otherwise."""
     new = {link.call_id: link for link in links}
     calls = list(new)
     for first in range(0, len(calls), 500):
-        # By the call alone: a database that has no statistics yet might think that the kind says more.
-        there = select(CallLink.call_id, CallLink.kind).where(CallLink.call_id.in_(calls[first : first + 500]))
-        for row in db.execute(there):
+        for row in db.execute(_THERE, {"calls": calls[first : first + 500]}):
             if row.kind == CUSTOMER:
                 new.pop(row.call_id, None)
     insert_rows(db, CallLink, [{"kind": CUSTOMER, **asdict(link)} for link in new.values()])
-    table = table_of(Customer)
     touched = {link.thing_id: link.at for link in links}
-    statement = update(table).where(table.c.id == bindparam("of")).values(last_contact_at=bindparam("seen"))
-    db.execute(statement, [{"of": customer_id, "seen": at} for customer_id, at in touched.items()])
+    change_rows(db, Customer, {customer_id: {"last_contact_at": at} for customer_id, at in touched.items()})

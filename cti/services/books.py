@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Update,
     bindparam,
     func,
     insert,
@@ -95,21 +96,27 @@ class Page:
         for table, rows in self._rows.items():
             insert_rows(self._connection, table, list(rows.values()))
         for table, changes in self._changes.items():
-            self._change_rows(table, changes)
+            change_rows(self._connection, table, changes)
         together = [*self._together.items(), *self._last.items()]
         self._rows, self._changes, self._together, self._last = {}, {}, {}, {}
         for what, items in together:
             what(self._connection, items)
         return self._connection
 
-    def _change_rows(self, table: type[Base], changes: dict[int, dict[str, Any]]) -> None:
-        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        for row_id, values in changes.items():
-            alike[tuple(sorted(values))].append({"of_row": row_id, **{f"to_{name}": value for name, value in values.items()}})
-        changed = table_of(table)
-        for names, values_of in alike.items():
-            statement = update(changed).where(changed.c.id == bindparam("of_row"))
-            self._connection.execute(statement.values({name: bindparam(f"to_{name}") for name in names}), values_of)
+
+def change_rows(connection: Connection, table: type[Base], changes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Change rows by their ids, those of the same columns in one go. Values as the database keeps them: plain numbers and texts."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row_id, values in changes.items():
+        alike[tuple(values)].append({"of_row": row_id, **{f"to_{name}": value for name, value in values.items()}})
+    for names, values_of in alike.items():
+        connection.execute(_change(table_of(table), names), values_of)
+
+
+@lru_cache(256)
+def _change(table: Table, names: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in names}
+    return update(table).where(table.c.id == bindparam("of_row")).values(values)
 
 
 def insert_rows(connection: Connection, table: type[Base], rows: list[dict[str, Any]]) -> None:
@@ -117,15 +124,34 @@ def insert_rows(connection: Connection, table: type[Base], rows: list[dict[str, 
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         alike[tuple(row)].append(row)
+    of = table_of(table)
     for names, group in alike.items():
-        if (
-            len(group) > 1
-            and connection.dialect.name == "postgresql"
-            and (statement := _by_columns(table_of(table), names)) is not None
-        ):
+        if len(group) == 1:
+            connection.execute(_insert(of), group)
+        elif connection.dialect.name == "postgresql" and (statement := _by_columns(of, names)) is not None:
             connection.execute(statement, {name: [row[name] for row in group] for name in names})
+        elif connection.dialect.name == "sqlite" and (plain := _plain_insert(of, names)) is not None:
+            connection.exec_driver_sql(plain, [tuple(row.values()) for row in group])
         else:
-            connection.execute(insert(table_of(table)), group)
+            connection.execute(_insert(of), group)
+
+
+@lru_cache(256)
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+@lru_cache(256)
+def _plain_insert(table: Table, names: tuple[str, ...]) -> str | None:
+    """SQLite takes many rows fastest by the driver's own statement; None where a type or a default is Python's to work out."""
+    given = [table.c[name] for name in names]
+    left = [column for column in table.columns if column.name not in names]
+    if not all(isinstance(column.type, _PLAIN) for column in given) or any(
+        column.default is not None and column.server_default is None for column in left
+    ):
+        return None
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f'insert into "{table.name}" ({columns}) values ({", ".join("?" * len(names))})'  # noqa: S608 - names of our own columns
 
 
 @lru_cache(256)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from crm_core.days import day_of
 from crm_core.kernel.bus import Bus
@@ -84,6 +84,11 @@ class Booking:
     at: float
 
 
+_THERE: Final = select(Call.pbx_call_id).where(
+    Call.pbx_id == bindparam("pbx"), Call.epoch == bindparam("boot"), Call.pbx_call_id.in_(bindparam("names", expanding=True))
+)
+
+
 def _book(db: Connection, calls: list[Booking]) -> None:
     """Write calls with all their rows, those left out that stand there already: a call told again is told for nothing."""
     new = {booking.key: booking for booking in reversed(calls)}
@@ -91,9 +96,9 @@ def _book(db: Connection, calls: list[Booking]) -> None:
     for pbx_id, epoch, name in new:
         boots.setdefault((pbx_id, epoch), []).append(name)
     for (pbx_id, epoch), names in boots.items():
-        of_boot = select(Call.pbx_call_id).where(Call.pbx_id == pbx_id, Call.epoch == epoch)
         for first in range(0, len(names), 500):
-            for name in db.execute(of_boot.where(Call.pbx_call_id.in_(names[first : first + 500]))).scalars():
+            of_boot = {"pbx": pbx_id, "boot": epoch, "names": names[first : first + 500]}
+            for name in db.execute(_THERE, of_boot).scalars():
                 new.pop((pbx_id, epoch, name))
     gathered: dict[type[Base], list[dict[str, Any]]] = {}
     for booking in new.values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from crm_core.days import day_of
 from crm_core.entities.org import Audit
@@ -112,15 +113,19 @@ class WrapUp:
     tries: int = 1
 
 
+_SEGMENTS: Final = table_of(Segment)
+_LAST_TALK: Final = (
+    select(_SEGMENTS.c.id)
+    .where(_SEGMENTS.c.call_id == bindparam("call"), _SEGMENTS.c.user_id == bindparam("person"))
+    .order_by(_SEGMENTS.c.started_at.desc(), _SEGMENTS.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_WRITE_WRAP_UP: Final = update(_SEGMENTS).where(_SEGMENTS.c.id == _LAST_TALK).values(acw_s=bindparam("seconds"))
+
+
 def _write_wrap_ups(db: Connection, ended: list[WrapUp]) -> None:
     """Each belongs to the last talk of that person in that call."""
-    segments = table_of(Segment)
-    for wrap_up in ended:
-        last = (
-            select(Segment.id)
-            .where(Segment.call_id == wrap_up.call_id, Segment.user_id == wrap_up.user_id)
-            .order_by(Segment.started_at.desc(), Segment.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        wrap_up.stands = db.execute(update(segments).where(segments.c.id == last).values(acw_s=wrap_up.acw_s)).rowcount > 0
+    for one in ended:
+        values = {"call": one.call_id, "person": one.user_id, "seconds": one.acw_s}
+        one.stands = db.execute(_WRITE_WRAP_UP, values).rowcount > 0

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from config.bench.customers import prepare_schema
 from crm_core.kernel.db import Database
-from cti.services.books import BATCH, Books, Page, Write, insert_rows
+from cti.services.books import BATCH, Books, Page, Write, change_rows, insert_rows
 from cti.storage import Call, Pbx
 from tests.peers.postgres_server import PostgresServer
 
@@ -228,9 +228,17 @@ async def test_a_value_that_the_server_can_not_take_holds_nothing_up(postgres_ur
 
 @pytest.mark.postgres
 async def test_many_rows_at_once_are_on_postgresql_what_they_are_one_by_one(postgres_url: str) -> None:
+    await many_rows_are_what_each_is(postgres_url)
+
+
+async def test_many_rows_at_once_are_on_sqlite_what_they_are_one_by_one(tmp_path: Path) -> None:
+    await many_rows_are_what_each_is(f"sqlite+aiosqlite:///{tmp_path / 'rows.sqlite3'}")
+
+
+async def many_rows_are_what_each_is(url: str) -> None:
     """Numbers, words, yes and no, nothing at all; and columns that were not given."""
-    unit_id = await prepare_schema(postgres_url)
-    database = Database(postgres_url)
+    unit_id = await prepare_schema(url)
+    database = Database(url)
     own = {"unit_id": unit_id, "pbx_id": 7}
     whole = {
         "epoch": "e",
@@ -249,12 +257,15 @@ async def test_many_rows_at_once_are_on_postgresql_what_they_are_one_by_one(post
         insert_rows(db, Pbx, [{"id": 7, "unit_id": unit_id, "name": "pbx"}])
         insert_rows(db, Call, calls)
         insert_rows(db, Call, [{**own, "id": 4, "pbx_call_id": "p-4"}])
+        insert_rows(db, Call, [{**own, "id": n, "pbx_call_id": f"p-{n}"} for n in (5, 6)])
+        change_rows(db, Call, {5: {"talk_s": 8.5, "outcome": "answered"}, 6: {"talk_s": 9.0, "outcome": "busy"}})
 
     await database.write(write)
     async with database.read() as db:
         found = [dict(row) for row in (await db.execute(select(Call.__table__).order_by(Call.id))).mappings()]
     assert [{name: row[name] for name in calls[0]} for row in found[:3]] == calls
     assert {(row["number"], row["rebuilt"], row["day"]) for row in found} == {("", False, "")}
+    assert [(row["talk_s"], row["outcome"]) for row in found[4:]] == [(8.5, "answered"), (9.0, "busy")]
     await database.close()
 
 
