@@ -26,7 +26,7 @@ from crm_core.web.ask import Ask
 log = structlog.get_logger(__name__)
 FeedDoor = Callable[[Principal], FeedAddress]
 RECHECK_S = 15.0
-AT_ONCE = 50
+AT_ONCE, IN_A_BREATH = 50, 10
 SILENT = 2
 MAX_FRAME = 16 * 1024
 SIGNED_OUT = 4401
@@ -118,9 +118,10 @@ class Sockets:
             there = list(self.open)
             slices = [there[first : first + AT_ONCE] for first in range(0, max(len(there), 1), AT_ONCE)]
             for tabs in slices:
-                await asyncio.sleep(RECHECK_S / len(slices))
-                for tab in self.open.intersection(tabs):
-                    tab.ask_for_life()
+                for first in range(0, AT_ONCE, IN_A_BREATH):
+                    await asyncio.sleep(RECHECK_S / len(slices) / (AT_ONCE // IN_A_BREATH))
+                    for tab in self.open.intersection(tabs[first : first + IN_A_BREATH]):
+                        tab.ask_for_life()
                 try:
                     standing = await self._sign_in.standing({tab.cookie for tab in tabs})
                 except Exception as error:
@@ -156,15 +157,19 @@ class Tab:
         self.lang = ask.lang
         self.cookie = cookie
         self.joined: dict[str, Leave] = {}
-        self.silent = 0  # pings since the browser was last heard of
+        self.silent = 0  # rounds since the browser was last heard of
 
     def ask_for_life(self) -> None:
-        """Ping; a browser answers by itself, however asleep its page is. One that left SILENT pings without an answer is gone."""
-        if self.silent >= SILENT:
+        """Ping a browser that was not heard of since the last round: it answers by itself, however asleep its page is.
+
+        One that left SILENT pings without an answer is gone.
+        """
+        if self.silent > SILENT:
             self.writer.close(GONE, "no answer")
-        else:
-            self.silent += 1
+            return
+        if self.silent:
             self.writer.ping()
+        self.silent += 1
 
     def send(self, message: dict[str, Any]) -> None:
         self.writer.send(orjson.dumps(message))
