@@ -71,8 +71,8 @@ class PbxDriver(Protocol):
     def run(self) -> AsyncIterator[Batch]:
         """Yield everything the PBX says, for ever; the only loop with I/O. Reconnects by itself, saying LinkDown and LinkUp.
 
-        After every LinkUp the receiver takes `snapshot()`; events that come meanwhile are yielded afterwards. While the PBX is heard,
-        something is said every few seconds, a bare PbxEvent with the time if there is nothing else.
+        After every LinkUp the receiver takes `snapshot()`. While the PBX is heard something is said every few seconds, and soon
+        after every snapshot: a bare PbxEvent with the time, if there is nothing else.
         """
         ...
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from cti.pbx.scripted_floor import PhoneHabit, ScriptedPbx
-from cti.pbx_events import Booted, LinkUp, Snapshot
+from cti.pbx_events import Booted, LinkUp, PbxEvent, Snapshot
 from cti.ports import Batch, Capability, Member, PbxRefused
 
 __all__ = ["PhoneHabit", "ScriptedDriver", "ScriptedPbx"]
@@ -45,7 +45,9 @@ class ScriptedDriver:
             yield Batch(events=events, position="")
 
     async def snapshot(self) -> Snapshot:
-        return self.pbx.snapshot()
+        now = self.pbx.snapshot()
+        self.pbx.said.put_nowait(PbxEvent(at=now.at))
+        return now
 
     async def standing(self) -> Mapping[str, bool]:
         return {leg.leg: leg.up for leg in self.pbx.snapshot().legs}

@@ -7,6 +7,7 @@ their own. Commands that repeat one another are folded: only the last wish for a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
@@ -18,9 +19,10 @@ from crm_core.kernel.bus import Bus
 from crm_core.kernel.bus import topic as bus_topic
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.ids import stable_id
+from crm_core.kernel.sentence import Sentence
 from cti.domain.board import CallBoard
 from cti.events import DomainEvent, PbxLinkChanged
-from cti.pbx_events import LegNamed, LegNow, LegStarted, LinkUp, PbxEvent
+from cti.pbx_events import Booted, LegNamed, LegNow, LegStarted, LinkDown, LinkUp, PbxEvent
 from cti.ports import Batch, Member, PbxDriver, PbxRefused, PbxUnreachable
 from cti.services.drift import Drift
 from cti.services.lag import Lag
@@ -28,6 +30,7 @@ from cti.services.lag import Lag
 log = structlog.get_logger(__name__)
 BEAT_S = 2.0
 RETRY_S = 1.0
+PATIENCE_S = 10.0
 Told = TypeVar("Told", PbxEvent, LegNow)
 LONGEST = 200
 _NAMING = frozenset({LegStarted, LegNamed, LegNow})
@@ -83,6 +86,10 @@ class PbxLine:
         self._members, self._secrets, self._keep_position = members, secrets, keep_position
         self.board: CallBoard = CallBoard(unit_id, pbx_id, "", new_id, self._recall)
         self._position = ""
+        self._said_at: float | None = None  # up to when the PBX was heard, by its own clock
+        self._links = 0  # how often the link came or went
+        self._news = asyncio.Event()
+        self._rejoining: asyncio.Task[None] | None = None
         self._wishes: dict[str, Sequence[Member]] = {}  # by extension
         self._drops: dict[tuple[str, str], None] = {}
         self._wished = asyncio.Event()
@@ -95,7 +102,7 @@ class PbxLine:
     async def run(self) -> None:
         """Watch the PBX for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
+            group.create_task(self._listen(group))
             for work in (self._command, self._beat, lambda: self.drift.run(lambda: self.up)):
                 group.create_task(self._endure(work))
 
@@ -108,22 +115,29 @@ class PbxLine:
                 log.exception("work for the PBX failed and begins anew", pbx=self.name)
                 await asyncio.sleep(RETRY_S)
 
-    async def _listen(self) -> None:
+    async def _listen(self, group: asyncio.TaskGroup) -> None:
         async for batch in self.driver.run():
             self._take(batch)
             if any(isinstance(event, LinkUp) for event in batch.events) and not batch.rebuilt:
-                await self._rejoin()
+                if self._rejoining is not None:
+                    self._rejoining.cancel()
+                self._rejoining = group.create_task(self._rejoin())
 
     def _take(self, batch: Batch) -> None:
         self.replaying = batch.rebuilt
         for event in map(readable, batch.events):
             if event.at is not None and not batch.rebuilt:
                 self.lag.heard(event.at, self._clock.now())
+            if isinstance(event, LinkUp | LinkDown):
+                self._links += 1
+            elif event.at is not None and not batch.unheard and not isinstance(event, Booted):
+                self._said_at = event.at
             try:
                 self._publish(self.board.apply(event, unheard=batch.unheard))
             except Exception:  # the next comparison with the PBX finds what is wrong by it
                 log.exception("an event of the PBX could not be taken in", pbx=self.name, kind=type(event).__name__)
         self.replaying = False
+        self._news.set()
         if batch.position != self._position:  # what is told of a gap stands where the gap begins, with the boot of before
             self._position = batch.position
             self.board.reached(self.board.epoch, batch.position)
@@ -139,9 +153,24 @@ class PbxLine:
 
     async def _agree(self) -> None:
         """Make the board what the PBX says it should be, and with it the seats."""
+        links = self._links
         now = await self.driver.snapshot()
+        await self._heard_until(now.at, links)
         self._publish(self.board.reconcile(replace(now, legs=tuple(map(readable, now.legs)))))
         self.on_agreed(self, now.at)
+
+    async def _heard_until(self, at: float | None, links: int) -> None:
+        """Wait until all is taken in that the PBX said by then: a look at it may be far ahead of what was heard.
+
+        Raises PbxUnreachable where it will not be heard, because the link was lost before.
+        """
+        with contextlib.suppress(TimeoutError):  # a clock that was set back meanwhile
+            async with asyncio.timeout(PATIENCE_S):
+                while at is not None and links == self._links and (self._said_at is None or self._said_at < at):
+                    self._news.clear()
+                    await self._news.wait()
+        if links != self._links:
+            raise PbxUnreachable("The PBX did not answer: {why}.", why=Sentence("the link broke"))
 
     async def _rejoin(self) -> None:
         """After the link came up: take the whole state, make the members what they should be."""

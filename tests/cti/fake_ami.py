@@ -23,7 +23,6 @@ class FakeAmi:
         self.dropped = 0
         self.sent = 0
         self.logins = 0
-        self.silent = False  # takes what comes and says nothing, on whatever connection
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         self._client: socket.socket | None = None
@@ -53,13 +52,6 @@ class FakeAmi:
             tick += 0.05
             time.sleep(max(0.0, tick - time.monotonic()))
 
-    def hang_up(self) -> None:
-        """End the connection that hears the events."""
-        with self._lock:
-            if self._client is not None:
-                self._client.shutdown(socket.SHUT_RDWR)
-                self._client = None
-
     def stop(self) -> None:
         self._server.close()
         with self._lock:
@@ -88,8 +80,6 @@ class FakeAmi:
                     self._take(client, dict(line.split(b": ", 1) for line in action.split(b"\r\n") if b": " in line))
 
     def _take(self, client: socket.socket, action: dict[bytes, bytes]) -> None:
-        if self.silent:
-            return
         name, said = action[b"Action"], b"Response: Success\r\nActionID: " + action.get(b"ActionID", b"") + b"\r\n"
         if name == b"CoreStatus":
             said += f"CoreStartupDate: {self.boot[0]}\r\nCoreStartupTime: {self.boot[1]}\r\n".encode()

@@ -15,7 +15,7 @@ from crm_core.kernel.bus import MemoryBus
 from crm_core.kernel.clock import SystemClock
 from cti.events import CallEnded
 from cti.pbx.scripted import PhoneHabit, ScriptedDriver, ScriptedPbx
-from cti.pbx_events import Booted, Endpoint, LegAnswered, LegEnded, LegStarted, Party, PbxEvent, Snapshot
+from cti.pbx_events import Booted, Endpoint, LegAnswered, LegEnded, LegStarted, LinkDown, LinkUp, Party, PbxEvent, Snapshot
 from cti.ports import Batch, Member
 from cti.services import drift, lines
 from cti.services.lines import PbxLine
@@ -139,6 +139,51 @@ class Telling(ScriptedDriver):
 def begins(leg: str, party: Party) -> LegStarted:
     endpoint = Endpoint(party=party, name="8001")
     return LegStarted(call=leg, leg=leg, endpoint=endpoint, number="8001", name="", dialed="8002", inward=True, at=1.0)
+
+
+class Behind(Telling):
+    """Its stream comes later than what is asked of it. `come` lets the next batch be heard."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        super().__init__(batches)
+        self.come = asyncio.Semaphore(1)
+
+    async def run(self) -> AsyncIterator[Batch]:
+        for batch in self.batches:
+            await self.come.acquire()
+            yield batch
+        await asyncio.Event().wait()
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot(at=8.0, epoch="a", legs=(), waits=(), members=(), phones=())
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_a_look_at_the_pbx_waits_until_all_is_heard_that_was_said_before_it(cut: bool) -> None:
+    """It may be far ahead of what was heard, and of no use any more where the link is lost before that is heard."""
+    up, leg = Batch(events=[Booted(epoch="a"), LinkUp()], position="1"), begins("C", Party.TRUNK)
+    late = [LegEnded(leg="C", cause=16, at=7.0), PbxEvent(at=8.1)]
+    driver = Behind([up, Batch(events=[leg], position="2"), Batch(events=[LinkDown(why="")] if cut else late, position="3")])
+    line = PbxLine(
+        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=(bus := MemoryBus()), clock=SystemClock(), new_id=count(1).__next__,
+        members=lambda _: [],
+    )  # fmt: skip
+    agreed, ended = list[float | None](), list[CallEnded]()
+    line.on_agreed = lambda _, at: agreed.append(at)
+    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
+    working = asyncio.create_task(line.run())
+    try:
+        driver.come.release()
+        await until(lambda: line.board.calls())
+        await asyncio.sleep(0.1)
+        assert not agreed
+        driver.come.release()
+        await until(lambda: not line.up if cut else agreed)
+        assert [event.fact.unobserved for event in ended] == ([] if cut else [False])
+        assert not (cut and agreed)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def test_a_start_reads_on_from_before_the_oldest_call_and_in_the_name_of_the_boot_there() -> None:

@@ -11,7 +11,6 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -102,7 +101,6 @@ class AsteriskDriver:
         self._ahead_s = 0.0  # the PBX's clock minus ours
         self._penalty: dict[tuple[str, str], int] = {}
         self._rung: deque[str] = deque(maxlen=1000)  # legs we had the PBX start
-        self._put_off_till_heard: list[PbxEvent] = []
         self._lacking = ""  # why the PBX hears us but won't do as we say
         self._ask_again_at = 0.0
         self._closing = False
@@ -123,10 +121,7 @@ class AsteriskDriver:
                     position, raw = await self._reader.next()
                     for heard in self._heard(position, raw):
                         for batch in await self._gaps.filled(heard):
-                            yield await self._vouched(self._put_off(batch))
-                    if self._put_off_till_heard:
-                        events, self._put_off_till_heard = self._put_off_till_heard, []
-                        yield await self._vouched(Batch(events=events, position=self._after))
+                            yield await self._vouched(batch)
                     if self._lacking and time.monotonic() > self._ask_again_at:
                         yield await self._vouched(Batch(events=[LinkUp()], position=self._after))
             except (ReaderLost, OSError) as lost:
@@ -151,22 +146,10 @@ class AsteriskDriver:
             for batch in await self._gaps.filled(self._batch(data, position, rebuilt=True)):
                 yield batch
             await asyncio.sleep(0)
-        # A reader believes in its link until some seconds of silence: the first word that is heard proves it right.
-        self._put_off_till_heard = [Booted(epoch=hello.epoch), LinkUp()] if hello.up else []
-        if hello.why and not hello.up:
+        if hello.up:
+            yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._after)
+        elif hello.why:
             yield Batch(events=[LinkDown(why=hello.why)], position=self._after)
-
-    def _put_off(self, batch: Batch) -> Batch:
-        """The batch without its LinkUp: that is told once all is taken in that was heard since, lest a look at the PBX be ahead of it."""
-        events: list[PbxEvent] = []
-        for event in batch.events:
-            if isinstance(event, LinkUp):
-                self._put_off_till_heard = [event]
-                continue
-            if isinstance(event, LinkDown):
-                self._put_off_till_heard = []
-            events.append(event)
-        return batch if len(events) == len(batch.events) else replace(batch, events=events)
 
     async def _vouched(self, batch: Batch) -> Batch:
         """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
@@ -218,6 +201,7 @@ class AsteriskDriver:
             if isinstance(answer, PbxRefused):
                 raise PbxRefused("The PBX refused {action}: {why}", action=action.NAME, why=answer.sentence)
             found.append(answer)
+        await self._reader.ask_for_a_word()
         (pong, *_), (core, *_), statuses, bridges, queues, devices = found
         at = clock_of(pong)
         return Snapshot(

@@ -83,7 +83,7 @@ class EventLink:
         return heard
 
     def ask_for_a_word(self) -> None:
-        """Somebody wants to know whether the link is alive: the PBX is made to say something at the next turn."""
+        """Somebody wants to know up to when the PBX is heard: it is made to say something at the next turn."""
         self._pinged = 0.0
 
     def close(self) -> None:

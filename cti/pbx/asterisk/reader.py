@@ -7,7 +7,8 @@ a reader that stalls. When the main program dies, it goes on for ORPHAN_S and ca
     python -m cti.pbx.asterisk.reader          settings as one JSON object on standard input, the secret among them
 
 Lines to listeners: `hello 1 PID UP EPOCH POSITION WHY`, `at POSITION`, `warn SENTENCE`, and while no disk takes it `raw LENGTH`
-followed by the bytes. Lines from listeners: `stop`. Files in the journal's folder: `reader.sock`, `reader.lock`.
+followed by the bytes. Lines from listeners: `stop`,
+`word` (let the PBX say something now). Files in the journal's folder: `reader.sock`, `reader.lock`.
 """
 
 from __future__ import annotations
@@ -165,7 +166,6 @@ class Reader:
             f"hello {PROTOCOL} {os.getpid()} {up} {self._epoch or '-'} {self._journal.position} {self._why}\n".encode(),
             must=True,
         )
-        self._link.ask_for_a_word()
 
     def _hear(self, listener: socket.socket) -> None:
         try:
@@ -178,6 +178,8 @@ class Reader:
             self._drop(listener)
         elif b"stop\n" in said:
             self._stop = True
+        elif b"word\n" in said:
+            self._link.ask_for_a_word()
 
     def _tell(self, line: bytes, *, must: bool = False) -> None:
         for listener in list(self._listeners):

@@ -66,7 +66,10 @@ class ReaderLink:
         """Wait for news: the position up to which the journal has grown, or ("", bytes) that are in no journal."""
         reader, position = self._reader, ""
         while True:
-            line = b"" if reader is None else await reader.readline()
+            line = b""
+            if reader is not None:
+                with contextlib.suppress(ConnectionError):  # it died with a word of ours unread
+                    line = await reader.readline()
             if reader is None or not line:
                 raise ReaderLost("The reader of the PBX's events has ended.")
             word, _, rest = line.decode().rstrip("\n").partition(" ")
@@ -96,6 +99,13 @@ class ReaderLink:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S):
                     await self._process.wait()
+
+    async def ask_for_a_word(self) -> None:
+        """Let the PBX say something at once, so that it is known up to when it was heard."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.write(b"word\n")
+                await self._writer.drain()
 
     async def leave(self) -> None:
         """Hear no more, and let the reader run."""
