@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL as _LABELS
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -152,18 +152,8 @@ class SignIn:
 
     async def standing(self, tokens: Collection[str]) -> dict[str, Mapping[tuple[str, str], Scope]]:
         """What may be done now on each of these cookies' sessions; those that ended are left out. For many at once: two queries."""
-        hashes = {digest(token): token for token in tokens}
-        alive = (Session.token_hash.in_(hashes), Session.ended_at.is_(None), Session.ends_at > self._clock.now(), User.active)
-        async with self._db.read() as db:
-            sessions = select(Session.token_hash, User.unit_id, User.role).join(User, User.id == Session.user_id).where(*alive)
-            rows = (await db.execute(sessions)).all()
-            grants = select(RoleGrant.__table__).where(RoleGrant.unit_id.in_({row.unit_id for row in rows}))
-            granted = (await db.execute(grants)).mappings().all()
-        of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
-        for grant in granted:
-            of_role[(grant["unit_id"], grant["role"])].append(grant)
-        rights = {key: grants_from(of_role[key]) for key in {(row.unit_id, row.role) for row in rows}}
-        return {hashes[row.token_hash]: rights[(row.unit_id, row.role)] for row in rows}
+        now = self._clock.now()
+        return await self._db.look(lambda db: _standing(db, {digest(token): token for token in tokens}, now))
 
     async def sign_out(self, token: str) -> int | None:
         """End the session; forgets it at once. Returns whose last session it was, else None."""
@@ -257,6 +247,27 @@ async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[
         departments=frozenset(x for x in (user["department_id"],) if x is not None), limited_to=limited_to,
         grants=grants_from(grants.mappings()),
     )  # fmt: skip
+
+
+_ALIVE = (
+    select(Session.token_hash, User.unit_id, User.role)
+    .join(User, User.id == Session.user_id)
+    .where(Session.token_hash.in_(bindparam("hashes", expanding=True)))
+    .where(Session.ended_at.is_(None), Session.ends_at > bindparam("now"), User.active)
+)
+_GRANTED = select(RoleGrant.unit_id, RoleGrant.role, RoleGrant.kind, RoleGrant.action, RoleGrant.scope).where(
+    RoleGrant.unit_id.in_(bindparam("units", expanding=True))
+)
+
+
+def _standing(db: Connection, tokens: Mapping[str, str], now: float) -> dict[str, Mapping[tuple[str, str], Scope]]:
+    """Of these tokens, by their digests, those whose session stands, with what its person may do."""
+    rows = db.execute(_ALIVE, {"hashes": list(tokens), "now": now}).all()
+    of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
+    for grant in db.execute(_GRANTED, {"units": list({row.unit_id for row in rows})}).mappings():
+        of_role[(grant["unit_id"], grant["role"])].append(grant)
+    rights = {key: grants_from(of_role[key]) for key in {(row.unit_id, row.role) for row in rows}}
+    return {tokens[row.token_hash]: rights[(row.unit_id, row.role)] for row in rows}
 
 
 def grants_from(rows: Iterable[RowMapping]) -> Mapping[tuple[str, str], Scope]:
