@@ -22,7 +22,6 @@ from tests.chaos.booked import BookedCall
 CLOSE_S: Final = 1.0
 SOON_S: Final = 3.0  # what was heard is in the database by then
 BACK_S: Final = 6.0  # whoever was killed is back by then
-FIRST_S: Final = 4.0  # calls of a new boot so young may be told of before any whose name holds a counter
 WhoSat = Callable[[str, float], frozenset[int | None]]
 """Who may be said to have sat at a seat at an instant of the host's clock."""
 
@@ -85,12 +84,6 @@ class Truth:
         """The product looked at the PBX in that time."""
         return bisect_right(self.looks, until) > bisect_right(self.looks, since)
 
-    def of_another_boot(self, name: str) -> bool:
-        """A call of shortly before a new boot, soon after which the main process was killed."""
-        boots = [fault["at"] for fault in self.faults if fault["name"] == "restart"]
-        near = [call["started"] for call in self.calls if name in call["legs"]]
-        return any(at - 30 <= started <= at + FIRST_S and self.killed(at, at + 30) for at in boots for started in near)
-
     def clock_set(self, since: float, until: float) -> bool:
         """The PBX's clock was set in that time."""
         return any(since <= fault["at"] <= until for fault in self.faults if fault["name"] == "clock")
@@ -144,9 +137,6 @@ def compare(truth: Truth, booked: Sequence[BookedCall], who: WhoSat | None = Non
         if name in forgotten:
             verdict.counts["a leg of a forgotten one as a call"] += 1
             continue
-        if covered and truth.of_another_boot(name):
-            verdict.counts["told in the name of another boot, not mended yet"] += 1
-            continue
         verdict.differences.append(Difference(name, "-", "a call that never was", "-", rows[0].outcome))
     return verdict
 
@@ -193,18 +183,13 @@ class _Pair:
         if len(self._rows) > 1:
             self._differ("stands there so many times", 1, len(self._rows))
         if not self._rows:
-            if self._not_mended():
-                counts["missing, not mended yet"] += 1
-            elif self._forgotten():
+            if self._forgotten():
                 counts["missing, not looked at in time, or by one who was killed"] += 1
             else:
                 self._differ("missing", call["outcome"] or "lost", "-")
             return
         if self._forgotten():
             counts["not looked at in time, or by one who was killed"] += 1
-            return
-        if self._not_mended():
-            counts["not mended yet"] += 1
             return
         row = self._rows[0]
         counts["unobserved"] += row.unobserved
@@ -220,36 +205,6 @@ class _Pair:
             counts["partly heard"] += 1
             self._judge_partly(row)
 
-    def _not_mended(self) -> bool:
-        """Things that are known to go wrong, and wait to be mended where the PBX's books are read.
-
-        A start reads the gap of a silent link again, but only from where the silence was noticed, and that before a new boot in the
-        name of the new one; and the first calls of a new boot are taken for those of the boot before where their names hold no counter.
-        """
-        call, truth = self._call, self._t
-        silent = any(
-            since <= call["started"] <= until
-            and any(fault["name"] in ("half-open", "restart") and since <= fault["at"] <= until for fault in truth.faults)
-            for since, until in truth.gaps
-        )
-        booted = [fault["at"] + fault["down_s"] for fault in truth.faults if fault["name"] == "restart"]
-        uncounted = call["direction"] == "outbound" and any(at - 1 <= call["started"] <= at + FIRST_S for at in booted)
-        open_here = (silent and truth.killed(call["started"], self._known_by + BACK_S)) or uncounted
-        call["forgotten"] = call.get("forgotten", False) or (self._covered and open_here)
-        return self._covered and open_here
-
-    def _told_twice(self, row: BookedCall) -> None:
-        """Not mended yet: what was heard, and then read in the PBX's books with a time a little different, stands there twice."""
-        if not self._covered or all(self._t.heard(at) for at, _ in self._call["steps"]):
-            return
-        waits, transfers = len(self._call["entries"]), len(self._call["transfers"])
-        if len(row.entries) == waits + 1 or len(row.transfers) == transfers + 1:
-            self._verdict.counts["told twice, not mended yet"] += 1
-            if len(row.entries) > waits:
-                fuller = max(row.entries, key=lambda entry: (len(entry.offers), entry.user is not None))
-                row.entries = [fuller] if waits == 1 else row.entries[:waits]
-            row.transfers = row.transfers[:transfers]
-
     def _forgotten(self) -> bool:
         """Its beginning went unheard, and nobody looked before it was over, or whoever looked is gone."""
         call = self._call
@@ -262,7 +217,6 @@ class _Pair:
 
     def _judge_whole(self, row: BookedCall) -> None:
         call = self._call
-        self._told_twice(row)
         for what in ("direction", "caller", "dialed", "outcome"):
             self._same(what, call[what], getattr(row, what))
         self._same("unobserved", False, row.unobserved)

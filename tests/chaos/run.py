@@ -30,11 +30,8 @@ BACK_AFTER_S: Final = 0.3
 SETTLE_S: Final = 20.0
 IN_A_CALL: Final = frozenset({"ringing", "talking", "held"})
 ALWAYS: Final = (
-    "kill main", "kill reader", "kill both", "freeze main", "cut", "hold", "manner", "disk full",
+    "kill main", "kill reader", "kill both", "freeze main", "cut", "half-open", "hold", "manner", "disk full", "restart",
 )  # fmt: skip
-STALE: Final = ("restart", "half-open")
-"""These have runs of their own: after a new boot, the books don't tell of which boot a leg is that we named ourselves; and after a link
-that stood without a word, what happened until that was noticed is now and then told twice or in part."""
 PATIENCE_S: Final = 130.0
 HEARD: Final = ("clock", "hold")
 """Nothing goes unheard in these. The PBX's clock is set only here: how a gap is filled whose ends are told by two clocks is not mended."""
