@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cti.events
 import recordings.events
 from config.settings import BusSettings
+from config.system import OrganisationChanged
 from crm_core.kernel.bus import Bus, MemoryBus
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.feeds import Feeds
@@ -43,8 +44,9 @@ class Between:
             await self.redis.aclose()
 
 
-def event_types() -> Iterator[type[DomainEvent]]:
+def event_types() -> Iterator[type]:
     """Every event that has a name on the wire."""
+    yield OrganisationChanged
     for module in (cti.events, recordings.events):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, DomainEvent) and value.WIRE and value.__module__ == module.__name__:

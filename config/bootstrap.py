@@ -33,7 +33,7 @@ from config.health import Health
 from config.records import open_records
 from config.settings import Pbx as PbxSettings
 from config.settings import Settings
-from config.system import open_system
+from config.system import Around, open_system
 from config.tidy import tidy
 from config.upgrade import upgrade
 from crm_core.customers import Customers
@@ -258,7 +258,8 @@ class Program:
         imports = ImportWeb(self.pages, self.records.registry, self.imports)
         for part in (agent, FloorWeb(self.pages, self.floors), calls, crm, imports, records, SearchWeb(self.pages, sources)):
             part.add_to(self.routes)
-        for system_part in open_system(self.pages, self.database, self.clock, self.new_id, self.records):
+        around = Around(self.pages, self.sign_in, self.sockets, self.directory, self.bus)
+        for system_part in open_system(around, self.database, self.clock, self.new_id, self.records):
             system_part.add_to(self.routes)
         crm.on_sign_out = self._left
         self._open_routes = crm

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_core.entities.org import ApiToken, Audit, RoleGrant, Session, User
+from crm_core.entities.org import ApiToken, Audit, Department, RoleGrant, Session, User
 from crm_core.kernel.access import Grant, Principal, Scope, grants_of
 from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
@@ -235,18 +235,46 @@ def check_password(password: str, login: str) -> None:
 
 
 async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[str] | None = None) -> Principal:
-    """Read a person with all rights."""
+    """Read a person with all rights. Raises NotSignedIn for one who is not there or may not sign in."""
     user = (await db.execute(select(User.__table__).where(User.id == user_id))).mappings().one_or_none()
     if user is None or not user["active"]:
         raise NotSignedIn
     grants = await db.execute(
         select(RoleGrant.__table__).where(RoleGrant.unit_id == user["unit_id"], RoleGrant.role == user["role"])
     )
+    below: Mapping[int, int | None] = {}
+    if user["department_id"] is not None:
+        tree = select(Department.id, Department.parent_id).where(Department.unit_id == user["unit_id"])
+        below = {row.id: row.parent_id for row in (await db.execute(tree)).all()}
+    return _principal(user, grants_from(grants.mappings()), below, limited_to)
+
+
+async def principals_of(db: AsyncConnection) -> dict[int, Principal]:
+    """Everybody who may sign in, of all units, by identifier: three queries, however many they are."""
+    users = (await db.execute(select(User.__table__).where(User.active))).mappings().all()
+    of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
+    for grant in (await db.execute(select(RoleGrant.__table__))).mappings():
+        of_role[(grant["unit_id"], grant["role"])].append(grant)
+    rights = {key: grants_from(rows) for key, rows in of_role.items()}
+    tree = {row.id: row.parent_id for row in (await db.execute(select(Department.id, Department.parent_id))).all()}
+    return {user["id"]: _principal(user, rights.get((user["unit_id"], user["role"]), {}), tree, None) for user in users}
+
+
+def _principal(
+    user: RowMapping, grants: Mapping[tuple[str, str], Scope], tree: Mapping[int, int | None], limited_to: frozenset[str] | None
+) -> Principal:
     return Principal(
         user_id=user["id"], unit_id=user["unit_id"], name=user["name"], login=user["login"], role=user["role"], team_id=user["team_id"],
-        departments=frozenset(x for x in (user["department_id"],) if x is not None), limited_to=limited_to,
-        grants=grants_from(grants.mappings()),
+        departments=and_below(user["department_id"], tree), limited_to=limited_to, grants=grants,
     )  # fmt: skip
+
+
+def and_below(department_id: int | None, tree: Mapping[int, int | None]) -> frozenset[int]:
+    """A department and all that are below it; `tree` says of each department which one it hangs on."""
+    found = set() if department_id is None else {department_id}
+    while more := {one for one, above in tree.items() if above in found} - found:
+        found |= more
+    return frozenset(found)
 
 
 _ALIVE = (

@@ -149,10 +149,14 @@ class Pages:
         }  # fmt: skip
 
     def _nav(self, ask: Ask) -> list[dict[str, Any]]:
+        return self.nav_of(ask.principal, ask.lang)
+
+    def nav_of(self, principal: Principal, lang: str) -> list[dict[str, Any]]:
+        """The navigation that a person has."""
         return [
-            {"id": item.id, "href": item.href, "label": ask.say(item.label), "icon": item.icon}
+            {"id": item.id, "href": item.href, "label": say(lang, item.label), "icon": item.icon}
             for item in self.nav
-            if _holds(ask.principal, item)
+            if _holds(principal, item)
         ]
 
     def words(self, lang: str) -> dict[str, str]:

@@ -130,6 +130,15 @@ class Sockets:
                 for tab in self.open.intersection(tabs):
                     self._judge(tab, standing.get(tab.cookie))
 
+    async def recheck(self, unit_id: int) -> None:
+        """Judge the open sockets of a unit now: rights or people changed."""
+        tabs = [tab for tab in self.open if tab.principal.unit_id == unit_id]
+        for first in range(0, len(tabs), AT_ONCE):
+            some = tabs[first : first + AT_ONCE]
+            standing = await self._sign_in.standing({tab.cookie for tab in some})
+            for tab in self.open.intersection(some):
+                self._judge(tab, standing.get(tab.cookie))
+
     @staticmethod
     def _judge(tab: Tab, grants: Mapping[tuple[str, str], Scope] | None) -> None:
         if grants is None:

@@ -12,11 +12,6 @@ from crm_core.web.ask import Ask
 PARTS = (
     ("dictionary", "/system/dictionary", ("dictionary", "edit")),
     ("roles", "/system/roles", ("role", "edit")),
-    ("people", "/system/people", ("person", "edit")),
-    ("sessions", "/system/sessions", ("system", "see")),
-    ("sign-ins", "/system/sign-ins", ("system", "see")),
-    ("inactive", "/system/inactive", ("system", "see")),
-    ("audit", "/system/audit", ("system", "see")),
 )
 """The parts: name, address, the right that opens it. What they are called stands in system_parts.html."""
 RIGHTS = tuple(dict.fromkeys(right for _, _, right in PARTS))

@@ -6,17 +6,18 @@ are read by the sign-in, not from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.engine import RowMapping
 
 from crm_core.entities.org import Team, Unit, User
 from crm_core.kernel.access import Principal
 from crm_core.kernel.db import Database
-from crm_core.kernel.errors import NotSignedIn
 from crm_core.numbers import NumberRules
-from crm_core.signin import principal_of
+from crm_core.signin import principals_of
 from cti.storage import PauseReason, Queue
 
 
@@ -44,35 +45,46 @@ class Directory:
         self.limits: dict[tuple[int, str], tuple[int, int]] = {}
 
     async def load(self) -> None:
-        """Read everything anew."""
-        self._reasons.clear()
+        """Read everything anew; what is gone is forgotten. Until it is read, the old answers stand."""
         async with self._db.read() as db:
-            for unit in (await db.execute(select(Unit.__table__))).mappings():
-                rules = NumberRules(
-                    home_region=unit["home_region"] or self._rules.home_region, area_code=unit["area_code"] or self._rules.area_code,
-                    extensions=self._rules.extensions, prefixes=self._rules.prefixes,
-                )  # fmt: skip
-                self.units[unit["id"]] = UnitInfo(name=unit["name"], zone=unit["time_zone"], rules=rules)
-                self._people.setdefault(unit["id"], {})
-                self._queues.setdefault(unit["id"], [])
+            units = (await db.execute(select(Unit.__table__))).mappings().all()
             people = select(User.id, User.unit_id, User.name, User.role, Team.name.label("team")).outerjoin(
                 Team, Team.id == User.team_id
             )
-            for row in (await db.execute(people.where(User.active).order_by(User.id))).all():
-                if row.role == "agent":
-                    self._people[row.unit_id][row.id] = {"name": row.name, "team": row.team or ""}
-                try:
-                    self._principals[row.id] = await principal_of(db, row.id)
-                except NotSignedIn:
-                    continue
-            for reason in (await db.execute(select(PauseReason.__table__).order_by(PauseReason.position))).mappings():
-                self._reasons.setdefault(reason["unit_id"], []).append(dict(reason))
-            for queue in (await db.execute(select(Queue.__table__).order_by(Queue.id))).mappings():
-                if (queue["name"], queue["title"]) not in self._queues[queue["unit_id"]]:
-                    self._queues[queue["unit_id"]].append((queue["name"], queue["title"]))
-                self._titles[(queue["pbx_id"], queue["name"])] = queue["title"]
-                self._english.setdefault(queue["unit_id"], {})[queue["name"]] = queue["title_en"] or queue["title"]
-                self.limits[(queue["pbx_id"], queue["name"])] = (queue["sl_threshold_s"], queue["short_abandon_s"])
+            found = (await db.execute(people.where(User.active).order_by(User.id))).all()
+            principals = await principals_of(db)
+            reasons = (await db.execute(select(PauseReason.__table__).order_by(PauseReason.position))).mappings().all()
+            queues = (await db.execute(select(Queue.__table__).order_by(Queue.id))).mappings().all()
+        self._take_units(units)
+        agents: dict[int, dict[int, dict[str, Any]]] = {unit["id"]: {} for unit in units}
+        for row in found:
+            if row.role == "agent":
+                agents[row.unit_id][row.id] = {"name": row.name, "team": row.team or ""}
+        self._people, self._principals = agents, principals
+        self._reasons = {}
+        for reason in reasons:
+            self._reasons.setdefault(reason["unit_id"], []).append(dict(reason))
+        self._take_queues(queues)
+
+    def _take_units(self, units: Sequence[RowMapping]) -> None:
+        self.units.clear()
+        for unit in units:
+            rules = NumberRules(
+                home_region=unit["home_region"] or self._rules.home_region, area_code=unit["area_code"] or self._rules.area_code,
+                extensions=self._rules.extensions, prefixes=self._rules.prefixes,
+            )  # fmt: skip
+            self.units[unit["id"]] = UnitInfo(name=unit["name"], zone=unit["time_zone"], rules=rules)
+
+    def _take_queues(self, queues: Sequence[RowMapping]) -> None:
+        self._queues, self._english = {unit_id: [] for unit_id in self.units}, {}
+        self._titles.clear()
+        self.limits.clear()
+        for queue in queues:
+            if (queue["name"], queue["title"]) not in self._queues[queue["unit_id"]]:
+                self._queues[queue["unit_id"]].append((queue["name"], queue["title"]))
+            self._titles[(queue["pbx_id"], queue["name"])] = queue["title"]
+            self._english.setdefault(queue["unit_id"], {})[queue["name"]] = queue["title_en"] or queue["title"]
+            self.limits[(queue["pbx_id"], queue["name"])] = (queue["sl_threshold_s"], queue["short_abandon_s"])
 
     def principal(self, user_id: int) -> Principal | None:
         """A person with rights, as last read."""
