@@ -154,13 +154,16 @@ class Call:
     head: Leg | None = None  # the party it began with: the earliest leg that isn't the PBX's own
 
     def take_in(self, leg: Leg) -> None:
-        """Count a leg to this call, in the order in which legs began."""
+        """Count a leg to this call, in the order in which legs began: after the one it is named after, however the clock was set."""
         leg.call = self
         place, born = len(self.legs), leg.started_at
-        while born is not None and place and (self.legs[place - 1].started_at or 0.0) > born:
+        if leg.pbx_leg == self.pbx_call:
+            place = 0
+        first = 1 if self.legs and self.legs[0].pbx_leg == self.pbx_call else 0
+        while born is not None and place > first and (self.legs[place - 1].started_at or 0.0) > born:
             place -= 1
         self.legs.insert(place, leg)
-        if leg.is_real and (self.head is None or (leg.started_at or 0.0) < (self.head.started_at or 0.0)):
+        if leg.is_real and (self.head is None or place < self.legs.index(self.head)):
             self.head = leg
 
     def let_go(self) -> None:

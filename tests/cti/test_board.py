@@ -471,6 +471,16 @@ def test_what_ended_in_the_gap_ends_unobserved_after_a_moment(floor: Floor) -> N
     assert [e.talked for e in floor.of(SeatLeftCall)] == [True]  # type: ignore[attr-defined]
 
 
+def test_a_call_began_with_the_leg_it_is_named_after_though_the_clock_was_set_back_since(floor: Floor) -> None:
+    floor.start("click", "1001")
+    floor.wait(-3600)
+    floor.tell(LegAnswered(leg="click"))
+    floor.dial("T", "carrier", by="click", number="0571")
+    floor.end("T", "click", cause=17)
+    (fact,) = floor.facts
+    assert (str(fact.direction), fact.dialed, str(fact.outcome)) == ("outbound", "0571", "busy")
+
+
 def test_what_is_newer_than_the_look_at_the_pbx_is_not_judged_by_it(floor: Floor) -> None:
     """The look is an answer that was on its way for a while; what was heard meanwhile is newer than it."""
     waits = (WaitNow(leg="C", queue="support", position=1, wait_s=1.0),)
