@@ -23,8 +23,10 @@ class Passing:
     def transferred(self, by: Leg, event: Transferred) -> None:
         party = self._floor.legs.get(event.party)
         for known in by.call.transfers:
-            if known.by is by and known.kind is event.kind and known.returned_from is None and near(known.at, event.at):
-                return  # told again, by the PBX's books perhaps, whose time differs a little
+            if known.by is by and known.kind is event.kind and known.returned_from is None:
+                late = self._floor.unheard and event.done and known.done and known.party is party and older(event.at, known.at)
+                if late or near(known.at, event.at):
+                    return  # told again, by the PBX's books perhaps, which have the very moment; it may have been heard much later
         if event.kind is TransferKind.BLIND:
             if party is None or party.parked_at is None or not near(party.parked_at, event.at):
                 self._add(Transfer(event.kind, by, party, event.to, event.done, event.at))

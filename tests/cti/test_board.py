@@ -19,6 +19,7 @@ from cti.events import (
     CallOffered,
     CallQueued,
     CallStarted,
+    CallTransferred,
     DomainEvent,
     OfferEnded,
     PhoneLost,
@@ -469,6 +470,15 @@ def test_what_ended_in_the_gap_ends_unobserved_after_a_moment(floor: Floor) -> N
     (fact,) = floor.facts
     assert (fact.unobserved, fact.ended_at, str(fact.outcome)) == (True, None, "answered")
     assert [e.talked for e in floor.of(SeatLeftCall)] == [True]  # type: ignore[attr-defined]
+
+
+def test_a_transfer_heard_late_is_not_told_again_by_the_books(floor: Floor) -> None:
+    answered(floor)
+    passed = Transferred(kind=TransferKind.BLIND, by="A", party="C", to="1002", done=True)
+    floor.wait(0.9)
+    floor.tell(passed)
+    floor.said += floor.board.apply(replace(passed, at=floor.at - 1.0), unheard=True)
+    assert len(floor.of(CallTransferred)) == 1
 
 
 def test_a_call_began_with_the_leg_it_is_named_after_though_the_clock_was_set_back_since(floor: Floor) -> None:
