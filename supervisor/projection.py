@@ -1,13 +1,14 @@
 """The floor feed: every seat and queue of a unit as rows, kept from what happened. No I/O: it listens to the bus and changes feeds.
 
 Numbers are masked in here for everybody: a board hangs on walls. The call's own page shows a number whole to those who may see it.
-What changes is gathered for GATHER_S and told in slices: on a large floor something changes every millisecond, and eyes are slow.
+What changes is gathered for GATHER_S and told in slices: on a large floor something changes every millisecond, and eyes are slow. On a
+floor that nobody looks at it is only noted what changed; that is drawn when somebody comes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crm_core.kernel.bus import Bus
@@ -60,6 +61,7 @@ class Floors:
         self._figures: dict[int, dict[str, dict[str, Any]]] = {}
         self._group_of: dict[int, tuple[int, tuple[str, ...], str]] = {}
         self._there: dict[tuple[int, str], Counter[str]] = {}
+        self._unseen: dict[int, dict[tuple[int, str, str], None]] = {}
         self._due: Gather[tuple[int, str, str]] = Gather(self._tell, wait_s=GATHER_S, at_once=AT_ONCE, breath_s=BREATH_S)
         hear(bus, SeatChanged, self._seat)
         hear(bus, CallStarted, self._started)
@@ -71,7 +73,15 @@ class Floors:
         hear(bus, PbxLinkChanged, self._link)
 
     def feed(self, unit_id: int) -> Feed:
-        """The floor of a unit, filled from what is known when it is new."""
+        """The floor of a unit as it is now."""
+        feed = self._open(unit_id)
+        unseen = self._unseen.pop(unit_id, None)
+        if unseen:
+            self._tell(list(unseen))
+        return feed
+
+    def _open(self, unit_id: int) -> Feed:
+        """The feed of a floor, filled from what is known when it is new."""
         address = FeedAddress(unit_id, "floor")
         feed = self._feeds.find(address)
         if feed is None:
@@ -81,11 +91,19 @@ class Floors:
             feed.change("floor.opened", [*seats, *queues, ("health", "pbx", dict(self._pbx_up(unit_id)))])
         return feed
 
+    def _changed(self, unit_id: int, keys: Iterable[tuple[str, str]]) -> None:
+        """These rows, named by table and key, are no longer what they were."""
+        feed = self._feeds.find(FeedAddress(unit_id, "floor"))
+        if feed is not None and (feed.joined or feed.mirror):
+            self._due.add((unit_id, table, key) for table, key in keys)
+        elif feed is not None:
+            self._unseen.setdefault(unit_id, {}).update(dict.fromkeys((unit_id, table, key) for table, key in keys))
+
     def _seat(self, event: SeatChanged) -> None:
         sitting = self._seats.of_user(event.user_id)
         names = tuple(name for name, _ in sitting.queues) if sitting else ()
         moved = self._regroup(event, names)
-        self._due.add([(event.unit_id, "seats", str(event.user_id)), *((event.unit_id, "queues", name) for name in moved)])
+        self._changed(event.unit_id, [("seats", str(event.user_id)), *(("queues", name) for name in moved)])
 
     def _regroup(self, event: SeatChanged, names: tuple[str, ...]) -> tuple[str, ...]:
         """Count the seat where it belongs now; the queues whose counts changed."""
@@ -108,7 +126,7 @@ class Floors:
                 if u == unit_id and t == "seats" and int(key) in people
             ]
             queues = [("queues", key, self._queue_row(unit_id, key)) for u, t, key in keys if u == unit_id and t == "queues"]
-            self.feed(unit_id).change("floor.changed", [*seats, *queues])
+            self._open(unit_id).change("floor.changed", [*seats, *queues])
 
     def _seat_row(self, unit_id: int, user_id: int) -> dict[str, Any]:
         person = self._people(unit_id)[user_id]
@@ -160,11 +178,11 @@ class Floors:
         self._queue_of[event.call_id] = event.queue
         entry = {"call_id": str(event.call_id), "since": _ms(event.at), "position": event.position}
         self._waiting.setdefault((event.unit_id, event.queue), {})[event.call_id] = entry
-        self._due.add([(event.unit_id, "queues", event.queue)])
+        self._changed(event.unit_id, [("queues", event.queue)])
 
     def _left_queue(self, event: CallLeftQueue) -> None:
         self._waiting.get((event.unit_id, event.queue), {}).pop(event.call_id, None)
-        self._due.add([(event.unit_id, "queues", event.queue)])
+        self._changed(event.unit_id, [("queues", event.queue)])
 
     def _came_by(self, event: CallOffered | CallAnswered) -> None:
         if event.queue:
@@ -177,7 +195,7 @@ class Floors:
         seen["name"] = next(iter(names)) if len(names) == 1 else ""
         queue = self._queue_of.get(event.call_id)
         if queue and event.call_id in self._waiting.get((event.unit_id, queue), {}):
-            self._due.add([(event.unit_id, "queues", queue)])
+            self._changed(event.unit_id, [("queues", queue)])
 
     def forget_call(self, call_id: int) -> None:
         """A call is over and booked."""
@@ -217,13 +235,13 @@ class Floors:
         """The day's figures changed."""
         before, old = self._figures.get(unit_id, {}), self._agents.get(unit_id, {})
         self._figures[unit_id], self._agents[unit_id] = queues, {**old, **agents}
-        self._due.add((unit_id, "queues", name) for name, row in queues.items() if row != before.get(name))
-        self._due.add((unit_id, "seats", str(user_id)) for user_id, row in agents.items() if row != old.get(user_id))
-        self.feed(unit_id).change("figures.changed", [("figures", "all", whole)])
+        self._changed(unit_id, (("queues", name) for name, row in queues.items() if row != before.get(name)))
+        self._changed(unit_id, (("seats", str(user_id)) for user_id, row in agents.items() if row != old.get(user_id)))
+        self._open(unit_id).change("figures.changed", [("figures", "all", whole)])
 
     def _link(self, event: PbxLinkChanged) -> None:
         row = {"up": event.up, "since": _ms(event.at), "why": event.why}
-        self.feed(event.unit_id).change(event.WIRE, [("health", "pbx", row)])
+        self._open(event.unit_id).change(event.WIRE, [("health", "pbx", row)])
 
 
 def _ms(at: float | None) -> int | None:

@@ -291,11 +291,12 @@ async def once(crowd: Crowd, desk: Socket) -> None:
         await eventually(lambda: followers(here) == (0, 0))
         missed_from = floor.seq
         await asyncio.sleep(AWAY_S)
-        assert floor.seq > missed_from, "nothing happened while they were away"
+        assert here.program.floors._unseen, "nothing happened while they were away"
         asleep = crowd.floors[:STALE]
         for tab in asleep:
             tab.cursor = "of-another-run:7"
         took = await crowd.come()
+        assert floor.seq > missed_from, "what happened while they were away was not drawn when they came back"
         enough.set()
         seconds = await popping
         await eventually(lambda: all(tab.kinds for tab in crowd.floors))
