@@ -206,4 +206,5 @@ class Commander:
         for answer in self._answers.values():
             if not answer.done.done():
                 answer.done.set_exception(PbxUnreachable("The PBX did not answer: {why}.", why=why))
+                answer.done.exception()  # whoever asked may be gone by now; that is no error to be logged
         self._answers.clear()
