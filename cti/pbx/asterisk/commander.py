@@ -90,8 +90,8 @@ class Commander:
 
     async def close(self) -> None:
         """Log off and let go."""
-        if self._writer is not None:
-            with contextlib.suppress(OSError):
+        if self._writer is not None and not self._writer.is_closing():
+            with contextlib.suppress(OSError, RuntimeError):  # the loop says RuntimeError of a socket that broke a moment ago
                 self._writer.write(encode(Logoff(), "bye"))
                 await self._writer.drain()
         self._lose(Sentence("the link was closed"))
