@@ -1,7 +1,7 @@
 """The whole demo as a user has it: `lingxi run --demo` as a process, real Asterisk below it, Chromium in front of it.
 
 A story asks for `house` (the running demo) and `people` (browsers of those who work there). One demo serves all stories of a
-session; stories leave their agents signed out. Nothing in here looks into the product's process.
+module; stories leave their agents signed out. Nothing in here looks into the product's process.
 """
 
 from __future__ import annotations
@@ -160,9 +160,9 @@ def house_or_skip(home: Path, extra: dict[str, str] | None = None) -> House:
     return House(home, tree, extra)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The demo of this session."""
+    """The demo of these stories, gone before the next ones begin: several at once would tread on one another's toes."""
     made = house_or_skip(tmp_path_factory.mktemp("house"))
     made.start()
     yield made

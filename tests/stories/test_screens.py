@@ -75,6 +75,8 @@ async def test_every_page_can_be_read_by_everybody(house: House, people: People,
             await expect(person.page.locator("#page .skeleton")).to_have_count(0)
             found[path] = await look(person.page, lang, themes)
         for opener in MENUS:
+            if opener == "state-chip" and person is admin:
+                continue  # who has no right to a seat has no state
             menu = await open_menu(person, opener)
             wrong = await axe(person.page, f"#{MENUS[opener]}") + await contrast_in(person.page, themes[1], f"#{MENUS[opener]}")
             found[MENUS[opener]] = {"axe": wrong} if wrong else {}
