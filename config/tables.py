@@ -11,4 +11,11 @@ import recordings.storage
 from crm_core.kernel.db import Base
 
 METADATA = Base.metadata
-PACKAGES = (crm_core.entities.org, crm_core.entities.people, crm_core.entities.work, crm_core.records.storage, cti.storage, recordings.storage)
+PACKAGES = (
+    crm_core.entities.org,
+    crm_core.entities.people,
+    crm_core.entities.work,
+    crm_core.records.storage,
+    cti.storage,
+    recordings.storage,
+)

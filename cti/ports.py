@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from crm_core.kernel.sentence import Trouble
-from cti.pbx_events import PbxEvent, Snapshot
+from cti.pbx_events import LinkDown, LinkUp, PbxEvent, Snapshot
+
+_OF_LINK: Final = frozenset({LinkUp, LinkDown})
 
 
 class Capability(Flag):
@@ -60,6 +62,11 @@ class Batch:
     position: str
     rebuilt: bool = False  # read back from the journal, not heard live
     unheard: bool = False  # told by the PBX's own books: nobody listened when it happened
+
+    @property
+    def of_link(self) -> bool:
+        """Whether it tells of the link itself, as few do."""
+        return not _OF_LINK.isdisjoint(map(type, self.events))
 
 
 class PbxDriver(Protocol):

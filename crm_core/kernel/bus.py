@@ -12,6 +12,7 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, cast
 
 import structlog
@@ -40,6 +41,7 @@ class BusRejoined:
 REJOINED = "bus.rejoined"
 
 
+@lru_cache(_ROUTES_LIMIT)
 def topic(unit_id: int, pbx_id: int, wire: str) -> str:
     """The topic of a telephony event: business unit, PBX, wire name."""
     return f"unit.{unit_id}.pbx.{pbx_id}.{wire}"

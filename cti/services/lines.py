@@ -118,19 +118,20 @@ class PbxLine:
     async def _listen(self, group: asyncio.TaskGroup) -> None:
         async for batch in self.driver.run():
             self._take(batch)
-            if any(isinstance(event, LinkUp) for event in batch.events) and not batch.rebuilt:
+            if batch.of_link and not batch.rebuilt and any(isinstance(event, LinkUp) for event in batch.events):
                 if self._rejoining is not None:
                     self._rejoining.cancel()
                 self._rejoining = group.create_task(self._rejoin())
 
     def _take(self, batch: Batch) -> None:
         self.replaying = batch.rebuilt
+        if not batch.rebuilt and (at := next((e.at for e in reversed(batch.events) if e.at is not None), None)) is not None:
+            self.lag.heard(at, self._clock.now())
         for event in map(readable, batch.events):
-            if event.at is not None and not batch.rebuilt:
-                self.lag.heard(event.at, self._clock.now())
-            if isinstance(event, LinkUp | LinkDown):
+            kind = type(event)
+            if kind is LinkUp or kind is LinkDown:
                 self._links += 1
-            elif event.at is not None and not batch.unheard and not isinstance(event, Booted):
+            elif event.at is not None and not batch.unheard and kind is not Booted:
                 self._said_at = event.at
             try:
                 self._publish(self.board.apply(event, unheard=batch.unheard))

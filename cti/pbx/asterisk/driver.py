@@ -153,9 +153,11 @@ class AsteriskDriver:
 
     async def _vouched(self, batch: Batch) -> Batch:
         """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
-        if not batch.rebuilt and any(isinstance(event, LinkDown) for event in batch.events):
+        if batch.rebuilt or not batch.of_link:
+            return batch
+        if any(isinstance(event, LinkDown) for event in batch.events):
             await self._commands.close()  # whoever does not speak to us does not hear us either, though the socket may still stand
-        if batch.rebuilt or not any(isinstance(event, LinkUp) for event in batch.events):
+        if not any(isinstance(event, LinkUp) for event in batch.events):
             return batch
         try:
             self._lacking = await self._commands.missing_privileges()

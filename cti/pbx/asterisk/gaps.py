@@ -51,6 +51,10 @@ class Gaps:
 
     async def filled(self, batch: Batch) -> list[Batch]:
         """The batch, and before a link that comes up in it what happened meanwhile."""
+        if not batch.of_link:
+            self._note(batch.events)
+            self._position = batch.position
+            return [batch]
         found: list[Batch] = []
         rest = list(batch.events)
         while (place := _link_up(rest)) is not None and self._books is not None:
@@ -70,7 +74,7 @@ class Gaps:
         for event in events:
             if isinstance(event, Booted):
                 self._epoch = event.epoch
-            elif event.at is not None and not isinstance(event, LinkUp | LinkDown):
+            elif event.at is not None and not isinstance(event, (LinkUp, LinkDown)):
                 self._heard_at = event.at
 
     async def _missed(self, link: PbxEvent, *, live: bool) -> list[Batch]:
