@@ -252,10 +252,7 @@ async def principal_of(db: AsyncConnection, user_id: int, limited_to: frozenset[
 async def principals_of(db: AsyncConnection) -> dict[int, Principal]:
     """Everybody who may sign in, of all units, by identifier: three queries, however many they are."""
     users = (await db.execute(select(User.__table__).where(User.active))).mappings().all()
-    of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
-    for grant in (await db.execute(select(RoleGrant.__table__))).mappings():
-        of_role[(grant["unit_id"], grant["role"])].append(grant)
-    rights = {key: grants_from(rows) for key, rows in of_role.items()}
+    rights = _by_role((await db.execute(select(RoleGrant.__table__))).mappings())
     tree = {row.id: row.parent_id for row in (await db.execute(select(Department.id, Department.parent_id))).all()}
     return {user["id"]: _principal(user, rights.get((user["unit_id"], user["role"]), {}), tree, None) for user in users}
 
@@ -291,11 +288,16 @@ _GRANTED = select(RoleGrant.unit_id, RoleGrant.role, RoleGrant.kind, RoleGrant.a
 def _standing(db: Connection, tokens: Mapping[str, str], now: float) -> dict[str, Mapping[tuple[str, str], Scope]]:
     """Of these tokens, by their digests, those whose session stands, with what its person may do."""
     rows = db.execute(_ALIVE, {"hashes": list(tokens), "now": now}).all()
+    rights = _by_role(db.execute(_GRANTED, {"units": list({row.unit_id for row in rows})}).mappings())
+    return {tokens[row.token_hash]: rights.get((row.unit_id, row.role), {}) for row in rows}
+
+
+def _by_role(grants: Iterable[RowMapping]) -> dict[tuple[int, str], Mapping[tuple[str, str], Scope]]:
+    """What each role of each unit may do; a role without any right is not among them."""
     of_role: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
-    for grant in db.execute(_GRANTED, {"units": list({row.unit_id for row in rows})}).mappings():
+    for grant in grants:
         of_role[(grant["unit_id"], grant["role"])].append(grant)
-    rights = {key: grants_from(of_role[key]) for key in {(row.unit_id, row.role) for row in rows}}
-    return {tokens[row.token_hash]: rights[(row.unit_id, row.role)] for row in rows}
+    return {key: grants_from(rows) for key, rows in of_role.items()}
 
 
 def grants_from(rows: Iterable[RowMapping]) -> Mapping[tuple[str, str], Scope]:
