@@ -80,7 +80,15 @@ class Customers:
         self._db, self._clock, self._new_id, self._rules = database, clock, new_id, rules
 
     async def page(
-        self, principal: Principal, words: str = "", level: str = "", sort: str = "-last", page: int = 1, *, count: bool = True
+        self,
+        principal: Principal,
+        words: str = "",
+        level: str = "",
+        sort: str = "-last",
+        page: int = 1,
+        *,
+        size: int = PAGE,
+        count: bool = True,
     ) -> ListPage:
         """One page of the customers this person may see, by words (name, initials, number) and level; uncounted on request."""
         statement = self._visible(
@@ -95,7 +103,7 @@ class Customers:
         async with self._db.read() as db:
             counted = select(func.count()).select_from(statement.with_only_columns(Customer.id).limit(COUNT_LIMIT + 1).subquery())
             total = (await db.execute(counted)).scalar_one() if count else 0
-            rows = await db.execute(statement.order_by(order, Customer.id.desc()).limit(PAGE).offset((page - 1) * PAGE))
+            rows = await db.execute(statement.order_by(order, Customer.id.desc()).limit(size).offset((page - 1) * size))
             found = [dict(row) for row in rows.mappings()]
             await self._add_numbers(db, principal, found)
         return ListPage(rows=found, count=min(total, COUNT_LIMIT), more=total > COUNT_LIMIT, page=page)
@@ -144,7 +152,7 @@ class Customers:
         """Customers with these words, for the search over everything."""
         if reach(principal, "see", "customer") is Scope.NONE:
             return []
-        found = (await self.page(principal, words, count=False)).rows[:limit]
+        found = (await self.page(principal, words, size=limit, count=False)).rows
         return [
             SearchHit(ref=Ref("customer", row["id"]), title=row["name"], hint=row["shown"] or row["number"], href=f"/customers/{row['id']}", label="Customers", icon="customers")
             for row in found
