@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from crm_core.kernel.words import LANGUAGES, say
 from crm_core.records.dictionary import Option
 from crm_core.records.entity import Kind
-from crm_core.records.fields import Code, Day, Field, Moment, Money, Reference, Whole, Wrong, YesNo, clean
+from crm_core.records.fields import Code, Day, Field, Moment, Money, Reference, Whole, Wrong, YesNo, clean, no_day, no_moment
 
 NUMBER = "number"
 ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"})
@@ -119,8 +119,9 @@ def _date(one: Day | Moment, text: str) -> str:
     if not found:
         if isinstance(one, Moment) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)", plain):
             return plain
-        wanted = "a moment looks like {example}" if isinstance(one, Moment) else "a day looks like {example}"
-        raise Wrong(wanted, example="2026-05-31 14:30" if isinstance(one, Moment) else "2026-05-31")
+        if isinstance(one, Moment):
+            no_moment()
+        no_day()
     day = f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}"
     if isinstance(one, Day):
         return day

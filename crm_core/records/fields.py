@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Text
@@ -63,6 +63,10 @@ class Field:
     def nothing(self) -> Any:
         """What is stored when nothing is known."""
         return None
+
+    def first(self) -> Any:
+        """What a new record begins with."""
+        return self.nothing() if self.start is None else self.start
 
     def read(self, value: object, place: Place) -> Any:
         """A value from outside, as it is stored. Raises Wrong."""
@@ -208,12 +212,13 @@ class Day(_Ranged):
         text = _text(value).strip().replace("/", "-").replace(".", "-")
         try:
             parts = [int(part) for part in text.split("-")]
-            return date(*parts).isoformat() if len(parts) == 3 else _no_day()
+            return date(*parts).isoformat() if len(parts) == 3 else no_day()
         except (ValueError, OverflowError):
-            return _no_day()
+            return no_day()
 
 
-def _no_day() -> str:
+def no_day() -> NoReturn:
+    """Raises Wrong that shows how a day is written."""
     raise Wrong("a day looks like {example}", example="2026-05-31")
 
 
@@ -227,7 +232,7 @@ class Moment(_Ranged):
         if value is None or value == "":
             return None
         if isinstance(value, bool):
-            _no_moment()
+            no_moment()
         if isinstance(value, int | float):
             return self._sound(float(value))
         text = _text(value).strip()
@@ -239,7 +244,7 @@ class Moment(_Ranged):
             then = datetime.fromisoformat(text.replace("/", "-"))
             return self._sound((then if then.tzinfo else then.replace(tzinfo=ZoneInfo(place.zone))).timestamp())
         except (ValueError, OverflowError):
-            return _no_moment()
+            return no_moment()
 
     def most(self, text: str, place: Place) -> Any:
         value = self.read(text, place)
@@ -248,11 +253,12 @@ class Moment(_Ranged):
     @staticmethod
     def _sound(seconds: float) -> float:
         if not math.isfinite(seconds) or not -62135596800 < seconds < 253402300800:
-            _no_moment()
+            no_moment()
         return seconds
 
 
-def _no_moment() -> float:
+def no_moment() -> NoReturn:
+    """Raises Wrong that shows how a moment is written."""
     raise Wrong("a moment looks like {example}", example="2026-05-31 14:30")
 
 

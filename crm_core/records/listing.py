@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -61,12 +61,17 @@ class Query:
         return {name: value for name, value in whole.items() if value}
 
 
+def seen(kind: Kind, principal: Principal, *, binned: bool = False) -> list[ColumnElement[bool]]:
+    """The conditions of every list: what the person may see, in the recycle bin or outside of it."""
+    deleted_at = kind.table.c.get("deleted_at")
+    where = [] if deleted_at is None else [deleted_at.is_not(None) if binned else deleted_at.is_(None)]
+    return [narrowed(kind.table, principal, kind.name), *where]
+
+
 def chosen(kind: Kind, principal: Principal, query: Query, place: Place) -> list[ColumnElement[bool]]:
     """The conditions of a list. Raises Refusal that names the filter that can't be read."""
     columns = kind.table.c
-    conditions = [narrowed(kind.table, principal, kind.name)]
-    if kind.has("deleted_at"):
-        conditions.append(columns.deleted_at.is_not(None) if query.binned else columns.deleted_at.is_(None))
+    conditions = seen(kind, principal, binned=query.binned)
     for name, text in query.filters.items():
         one = kind.fields[name]
         try:
@@ -117,6 +122,12 @@ def _beyond(kind: Kind, name: str, down: bool, backwards: bool, cursor: str) -> 
         return pair < here if down else pair > here
     past = or_(column < value if down else column > value, and_(column == value, further))
     return past if backwards else or_(past, column.is_(None))
+
+
+def ids(kind: Kind, principal: Principal, query: Query, place: Place) -> Select[Any]:
+    """The identifiers of everything a list holds, one more than COUNT_LIMIT where there are more."""
+    ordered = page(kind, principal, replace(query, after="", before=""), place, COUNT_LIMIT)
+    return ordered.with_only_columns(kind.table.c.id)
 
 
 def counted(kind: Kind, principal: Principal, query: Query, place: Place) -> Select[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,14 @@ from crm_core.ports import Ref, SearchHit, TimelineEntry
 from crm_core.records.dictionary import Dictionary
 from crm_core.records.entity import Kind, Registry
 from crm_core.records.fields import Place
-from crm_core.records.listing import COUNT_LIMIT, PAGE, Query, counted, cursor_of, page
-from crm_core.records.references import References, Title, narrowed
+from crm_core.records.listing import COUNT_LIMIT, PAGE, Query, counted, cursor_of, ids, page, seen
+from crm_core.records.references import References, Title
 from crm_core.records.storage import RecordComment
 
 Row = dict[str, Any]
 Titles = Mapping[tuple[str, int], Title]
 HISTORY = 200
+AT_ONCE = 1000
 _AUDIT, _COMMENT, _USER = table_of(Audit), table_of(RecordComment), table_of(User)
 
 
@@ -62,6 +63,16 @@ class Comment:
     own: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """One record with all that its page shows; `titles` also of what its history names."""
+
+    row: Row
+    titles: Titles
+    changes: list[Change]
+    comments: list[Comment]
+
+
 class Reading:
     """The records of all units, through the eyes of whoever asks."""
 
@@ -81,11 +92,8 @@ class Reading:
         """One page of a list."""
         place = self.place(principal.unit_id)
         async with self._db.read() as db:
-            found = [dict(row) for row in (await db.execute(page(kind, principal, query, place, size))).mappings()]
+            rows, more = await self._rows(db, principal, kind, query, place, size)
             count = (await db.execute(counted(kind, principal, query, place))).scalar_one()
-            more, rows = len(found) > size, found[:size]
-            if query.before:
-                rows.reverse()
             titles = await self._titles(db, principal, kind, rows)
         later = bool(query.before) or more
         sooner = more if query.before else bool(query.after)
@@ -94,16 +102,30 @@ class Reading:
             after=cursor_of(rows[-1], query) if rows and later else "", before=cursor_of(rows[0], query) if rows and sooner else "",
         )  # fmt: skip
 
-    async def every(self, principal: Principal, kind: Kind, query: Query, size: int = 1000) -> Sequence[tuple[list[Row], Titles]]:
-        """All rows of a list in pages, as far as COUNT_LIMIT pages go: for exports."""
-        pages: list[tuple[list[Row], Titles]] = []
-        query = replace(query, after="", before="")
-        while True:
-            found = await self.page(principal, kind, query, size)
-            pages.append((found.rows, found.titles))
-            if not found.after:
-                return pages
-            query = replace(query, after=found.after)
+    async def _rows(
+        self, db: AsyncConnection, principal: Principal, kind: Kind, query: Query, place: Place, size: int
+    ) -> tuple[list[Row], bool]:
+        """A page's rows in the order of the list, and whether there are more in the direction of reading."""
+        found = [dict(row) for row in (await db.execute(page(kind, principal, query, place, size))).mappings()]
+        rows = found[:size]
+        return rows[::-1] if query.before else rows, len(found) > size
+
+    async def every(self, principal: Principal, kind: Kind, query: Query, most: int) -> AsyncIterator[tuple[list[Row], Titles]]:
+        """All rows of a list, AT_ONCE at a time, at most about `most`; at least one page, which may be empty."""
+        place, query = self.place(principal.unit_id), replace(query, after="", before="")
+        for _ in range(0, most, AT_ONCE):
+            async with self._db.read() as db:
+                rows, more = await self._rows(db, principal, kind, query, place, AT_ONCE)
+                titles = await self._titles(db, principal, kind, rows)
+            yield rows, titles
+            if not more:
+                return
+            query = replace(query, after=cursor_of(rows[-1], query))
+
+    async def ids(self, principal: Principal, kind: Kind, query: Query) -> list[int]:
+        """The identifiers of everything a list holds, one more than COUNT_LIMIT where there are more."""
+        async with self._db.read() as db:
+            return list((await db.execute(ids(kind, principal, query, self.place(principal.unit_id)))).scalars())
 
     async def one(self, principal: Principal, kind: Kind, record_id: int) -> tuple[Row, Titles]:
         """One record with what it refers to. Raises NotFound, also for one the person may not see."""
@@ -118,35 +140,56 @@ class Reading:
             raise NotFound()
         return row
 
-    async def _titles(self, db: AsyncConnection, principal: Principal, kind: Kind, rows: Sequence[Row]) -> Titles:
+    async def titles(self, principal: Principal, kind: Kind, rows: Sequence[Row]) -> Titles:
+        """What rows refer to, also rows that are not written yet."""
+        async with self._db.read() as db:
+            return await self._titles(db, principal, kind, rows)
+
+    async def _titles(
+        self, db: AsyncConnection, principal: Principal, kind: Kind, rows: Sequence[Row], changes: Sequence[Change] = ()
+    ) -> Titles:
         wanted: dict[str, set[int]] = {}
         for one in kind.references:
-            wanted.setdefault(one.kind, set()).update(row[one.name] for row in rows if row[one.name] is not None)
+            named = wanted.setdefault(one.kind, set())
+            named.update(row[one.name] for row in rows if row.get(one.name) is not None)
+            named.update(int(v) for change in changes for v in change.fields.get(one.name, ()) if v)
         return await self.references.titles(db, principal, wanted)
 
     # --------------------------------------------------------------------------------------------------- history and comments
 
-    async def history(self, principal: Principal, kind: Kind, record_id: int) -> tuple[list[Change], Titles]:
-        """What was done to a record, newest first, at most HISTORY steps; with what the changed references are called."""
+    async def whole(self, principal: Principal, kind: Kind, record_id: int) -> Whole:
+        """One record with all that its page shows. Raises NotFound."""
+        async with self._db.read() as db:
+            row = await self._row(db, principal, kind, record_id)
+            changes, comments = (
+                await self._history(db, principal, kind, record_id),
+                await self._comments(db, principal, kind, record_id),
+            )
+            titles = await self._titles(db, principal, kind, [row], changes)
+        return Whole(row=row, titles=titles, changes=changes, comments=comments)
+
+    async def history(self, principal: Principal, kind: Kind, record_id: int) -> list[Change]:
+        """What was done to a record, newest first, at most HISTORY steps. Raises NotFound."""
         async with self._db.read() as db:
             await self._row(db, principal, kind, record_id)
-            here = (_AUDIT.c.unit_id == principal.unit_id) & (_AUDIT.c.kind == kind.name) & (_AUDIT.c.thing_id == record_id)
-            statement = select(_AUDIT, _USER.c.name).outerjoin(_USER, _USER.c.id == _AUDIT.c.user_id).where(here)
-            rows = (await db.execute(statement.order_by(_AUDIT.c.id.desc()).limit(HISTORY))).mappings().all()
-            changes = [_change(dict(row)) for row in rows]
-            wanted: dict[str, set[int]] = {}
-            for one in kind.references:
-                for change in changes:
-                    wanted.setdefault(one.kind, set()).update(int(v) for v in change.fields.get(one.name, ()) if v)
-            return changes, await self.references.titles(db, principal, wanted)
+            return await self._history(db, principal, kind, record_id)
+
+    async def _history(self, db: AsyncConnection, principal: Principal, kind: Kind, record_id: int) -> list[Change]:
+        here = (_AUDIT.c.unit_id == principal.unit_id) & (_AUDIT.c.kind == kind.name) & (_AUDIT.c.thing_id == record_id)
+        statement = select(_AUDIT, _USER.c.name).outerjoin(_USER, _USER.c.id == _AUDIT.c.user_id).where(here)
+        rows = (await db.execute(statement.order_by(_AUDIT.c.id.desc()).limit(HISTORY))).mappings().all()
+        return [_change(dict(row)) for row in rows]
 
     async def comments(self, principal: Principal, kind: Kind, record_id: int) -> list[Comment]:
-        """What was said about a record, oldest first."""
+        """What was said about a record, oldest first. Raises NotFound."""
         async with self._db.read() as db:
             await self._row(db, principal, kind, record_id)
-            here = (_COMMENT.c.kind == kind.name) & (_COMMENT.c.record_id == record_id)
-            statement = select(_COMMENT, _USER.c.name).outerjoin(_USER, _USER.c.id == _COMMENT.c.user_id).where(here)
-            rows = (await db.execute(statement.order_by(_COMMENT.c.id))).mappings().all()
+            return await self._comments(db, principal, kind, record_id)
+
+    async def _comments(self, db: AsyncConnection, principal: Principal, kind: Kind, record_id: int) -> list[Comment]:
+        here = (_COMMENT.c.kind == kind.name) & (_COMMENT.c.record_id == record_id)
+        statement = select(_COMMENT, _USER.c.name).outerjoin(_USER, _USER.c.id == _COMMENT.c.user_id).where(here)
+        rows = (await db.execute(statement.order_by(_COMMENT.c.id))).mappings().all()
         return [
             Comment(id=r["id"], at=r["at"], who=r["name"] or "", text=r["text"], own=r["user_id"] == principal.user_id)
             for r in rows
@@ -177,11 +220,9 @@ class Reading:
     async def linked(self, principal: Principal, kind: Kind, field: str, to: int, limit: int = PAGE) -> tuple[list[Row], Titles]:
         """The newest records of a kind that refer to one by this field and are not closed."""
         table = kind.table
-        conditions = [table.c[field] == to, narrowed(table, principal, kind.name)]
+        conditions = [table.c[field] == to, *seen(kind, principal)]
         if kind.has("stage"):
             conditions.append(table.c.stage.not_in([stage.key for stage in kind.entity.stages if stage.closed]))
-        if kind.has("deleted_at"):
-            conditions.append(table.c.deleted_at.is_(None))
         async with self._db.read() as db:
             statement = select(table).where(*conditions).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
             rows = [dict(row) for row in (await db.execute(statement)).mappings()]
@@ -204,9 +245,7 @@ class RecordTimeline:
                 if not kind.entity.timeline:
                     continue
                 table = kind.table
-                conditions = [table.c.customer_id == customer_id, narrowed(table, principal, kind.name)]
-                if kind.has("deleted_at"):
-                    conditions.append(table.c.deleted_at.is_(None))
+                conditions = [table.c.customer_id == customer_id, *seen(kind, principal)]
                 if before is not None:
                     conditions.append(table.c.created_at < before)
                 statement = select(table).where(*conditions).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)

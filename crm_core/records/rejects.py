@@ -6,13 +6,12 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from crm_core.kernel.errors import Refusal
 from crm_core.kernel.words import say
 from crm_core.records.entity import Kind
-
-RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+from crm_core.records.sheets import harmless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +62,3 @@ class Rejects:
         """Nothing more comes."""
         if self._file is not None:
             self._file.close()
-
-
-def harmless(text: str) -> str:
-    """Text that a spreadsheet won't take for a formula."""
-    return f"'{text}" if text.startswith(RISKY) and not text.lstrip("+-").replace(".", "", 1).isdigit() else text

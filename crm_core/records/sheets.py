@@ -34,6 +34,7 @@ ENCODINGS: Final = ("utf-8", "gb18030", "utf-16", "cp1252")
 SEPARATORS: Final = (",", ";", "\t")
 _SAMPLE: Final = 64 * 1024
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NO_CELL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -242,6 +243,18 @@ def _text(cell: Any) -> str:
             return str(cell)
         case _:
             return str(cell)[:CELL_LENGTH]
+
+
+def harmless(text: str) -> str:
+    """Text that a spreadsheet won't take for a formula."""
+    return f"'{text}" if text.startswith(_RISKY) and not text.lstrip("+-").replace(".", "", 1).isdigit() else text
+
+
+def csv_line(values: Sequence[str]) -> bytes:
+    """One line of a CSV file, in which no value is a formula."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([harmless(value) for value in values])
+    return buffer.getvalue().encode()
 
 
 class XlsxOut:

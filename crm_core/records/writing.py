@@ -99,7 +99,7 @@ class Writing:
         self, db: Connection, principal: Principal, kind: Kind, place: Place, record_id: int, now: float, given: Mapping[str, object]
     ) -> Values:  # fmt: skip
         """What a new record would hold, all but its document number; nothing is written. Raises as `create` does."""
-        values = {one.name: one.nothing() if one.start is None else one.start for one in kind.form}
+        values = {one.name: one.first() for one in kind.form}
         values |= self._read(db, principal, kind, place, given, {})
         self._ask_for(kind, values)
         values |= {

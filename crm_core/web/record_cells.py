@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -124,6 +124,3 @@ class Cells:
 def _closed(kind: Kind, row: Mapping[str, Any]) -> bool:
     stage = kind.entity.stage(row["stage"]) if "stage" in row else None
     return stage is not None and stage.closed
-
-
-CellMaker = Callable[[Kind, Field, Any, Titles, Mapping[str, Any]], Cell]

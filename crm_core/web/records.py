@@ -5,10 +5,7 @@ It knows no kind by name. What the engine refuses is said as it says it; what ma
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -21,10 +18,11 @@ from crm_core.kernel.clock import Clock
 from crm_core.kernel.db import Database
 from crm_core.kernel.errors import NotFound, Refusal
 from crm_core.records.dictionary import Dictionary
-from crm_core.records.entity import Kind
-from crm_core.records.fields import Reference, Wrong
+from crm_core.records.entity import ACTIONS, Kind
+from crm_core.records.fields import Wrong
 from crm_core.records.listing import COUNT_LIMIT, PAGE, Query
-from crm_core.records.reading import Reading
+from crm_core.records.reading import Reading, Titles
+from crm_core.records.sheets import csv_line
 from crm_core.records.views import Views
 from crm_core.records.writing import BULK, Done, Writing
 from crm_core.web.api import Routes
@@ -55,7 +53,6 @@ from crm_core.web.record_shapes import (
 from crm_core.web.routes import Made
 
 EXPORT_LIMIT = 100_000
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class RecordWeb:
@@ -199,11 +196,7 @@ class RecordWeb:
         return Query.of(kind, gathered(ask.request.query))
 
     def _render(self, ask: Ask, name: str, kind: Kind, **values: Any) -> web.Response:
-        rights = {
-            action
-            for action in ("create", "edit", "delete", "purge", "export")
-            if reach(ask.principal, action, kind.name) > Scope.NONE
-        }
+        rights = {action for action in ACTIONS if reach(ask.principal, action, kind.name) > Scope.NONE}
         cells = self._cells(ask)
         return self._pages.render(
             ask, f"{name}.html", kind=kind, entity=kind.entity, rights=rights, cells=cells, page_nav=kind.entity.path,
@@ -240,12 +233,11 @@ class RecordWeb:
     async def record_page(self, kind: Kind, ask: Ask) -> web.Response:
         """One record: its fields, what was said about it, what was done to it."""
         record_id = ask.number("id")
-        row, titles = await self._reading.one(ask.principal, kind, record_id)
-        comments = await self._reading.comments(ask.principal, kind, record_id)
-        changes, named = await self._reading.history(ask.principal, kind, record_id)
-        thing = kind.thing(row)
+        whole = await self._reading.whole(ask.principal, kind, record_id)
+        row, thing = whole.row, kind.thing(whole.row)
         return self._render(
-            ask, "record", kind, row=row, titles=titles, comments=comments, changes=changes, changed=partial(self._changed, self._cells(ask), kind, named),
+            ask, "record", kind, row=row, titles=whole.titles, comments=whole.comments, changes=whole.changes,
+            changed=partial(self._changed, self._cells(ask), kind, whole.titles),
             fields=[one for one in kind.fields.values() if one.name not in (kind.entity.title, "number", "stage", "deleted_at", "deleted_by")],
             can={action for action in ("edit", "delete", "purge") if may(ask.principal, action, thing)},
             next_stages=kind.entity.may_follow(row["stage"]) if kind.has("stage") else (),
@@ -264,7 +256,7 @@ class RecordWeb:
     async def new_page(self, kind: Kind, ask: Ask) -> web.Response:
         """An empty form, filled with what the address gives."""
         place = self._reading.place(ask.principal.unit_id)
-        row: dict[str, Any] = {one.name: one.nothing() if one.start is None else one.start for one in kind.form}
+        row: dict[str, Any] = {one.name: one.first() for one in kind.form}
         if kind.has("owner_id"):
             row["owner_id"] = ask.principal.user_id
         for one in kind.form:
@@ -281,34 +273,30 @@ class RecordWeb:
         return await self._form(ask, kind, row, row["id"])
 
     async def _form(self, ask: Ask, kind: Kind, row: dict[str, Any], record_id: int | None) -> web.Response:
-        wanted: dict[str, set[int]] = {}
-        for one in kind.form:
-            if isinstance(one, Reference) and row[one.name] is not None:
-                wanted.setdefault(one.kind, set()).add(row[one.name])
-        async with self._db.read() as db:
-            titles = await self._reading.references.titles(db, ask.principal, wanted)
+        titles = await self._reading.titles(ask.principal, kind, [row])
         return self._render(ask, "record_form", kind, row=row, titles=titles, record_id=record_id)
 
     async def export(self, kind: Kind, ask: Ask) -> web.StreamResponse:
         """The list as a CSV file that spreadsheets open: UTF-8 with its mark, formulas made harmless, at most EXPORT_LIMIT rows."""
-        query, cells = replace(self._query(ask, kind), after="", before=""), self._cells(ask)
+        query, cells = self._query(ask, kind), self._cells(ask)
         columns = [one for one in kind.fields.values() if one.name not in ("deleted_at", "deleted_by")]
         name = quote(f"{ask.say(kind.entity.many)}.csv")
         response = web.StreamResponse(
             headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Cache-Control": "no-store"}
         )
         response.content_type = "text/csv"
-        first = await self._reading.page(ask.principal, kind, query, 1000)
+
+        async def put(rows: list[dict[str, Any]], titles: Titles) -> None:
+            lines = [csv_line([cells.plain(kind, one, row, titles) for one in columns]) for row in rows]
+            await response.write(b"".join(lines))
+
+        pages = self._reading.every(ask.principal, kind, query, EXPORT_LIMIT)
+        first = await anext(pages)  # what is refused of the query is refused before the answer begins
         await response.prepare(ask.request)
         await response.write(b"\xef\xbb\xbf" + csv_line([ask.say(one.label) for one in columns]))
-        found, written = first, 0
-        while found.rows:
-            lines = [csv_line([harmless(cells.plain(kind, one, row, found.titles)) for one in columns]) for row in found.rows]
-            await response.write(b"".join(lines))
-            written += len(found.rows)
-            if not found.after or written >= EXPORT_LIMIT:
-                break
-            found = await self._reading.page(ask.principal, kind, replace(query, after=found.after), 1000)
+        await put(*first)
+        async for rows, titles in pages:
+            await put(rows, titles)
         await response.write_eof()
         return response
 
@@ -323,8 +311,8 @@ class RecordWeb:
 
     async def ids_api(self, kind: Kind, ask: Ask) -> IdsOut:
         """The identifiers of everything a list holds."""
-        found = await self._reading.page(ask.principal, kind, replace(self._query(ask, kind), after="", before=""), COUNT_LIMIT)
-        return IdsOut(ids=[str(row["id"]) for row in found.rows], more=bool(found.after))
+        ids = await self._reading.ids(ask.principal, kind, self._query(ask, kind))
+        return IdsOut(ids=[str(one) for one in ids[:COUNT_LIMIT]], more=len(ids) > COUNT_LIMIT)
 
     async def one_api(self, kind: Kind, ask: Ask) -> Any:
         """One record."""
@@ -349,7 +337,7 @@ class RecordWeb:
 
     async def history_api(self, kind: Kind, ask: Ask) -> HistoryOut:
         """What was done to one."""
-        changes, _ = await self._reading.history(ask.principal, kind, ask.number("id"))
+        changes = await self._reading.history(ask.principal, kind, ask.number("id"))
         return HistoryOut(
             changes=[
                 ChangeOut(at=c.at, who=c.who, action=c.action, version=c.version, fields={n: list(p) for n, p in c.fields.items()})
@@ -417,22 +405,6 @@ def gathered(given: Any) -> dict[str, str]:
         else:
             found[name] = ",".join(values)
     return {name: value for name, value in found.items() if value and value != ".."}
-
-
-def harmless(text: str) -> str:
-    """Text that a spreadsheet won't take for a formula."""
-    return f"'{text}" if text.startswith(_RISKY) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("+-").replace(".", "", 1).isdigit()
-
-
-def csv_line(values: list[str]) -> bytes:
-    """One line of a CSV file."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(values)
-    return buffer.getvalue().encode()
 
 
 def _ids(given: list[str]) -> list[int]:

@@ -21,7 +21,7 @@ from crm_core.records import imports as imports_module
 from crm_core.records import sheets
 from crm_core.records.entity import Kind
 from crm_core.records.fields import Reference
-from crm_core.records.rejects import harmless
+from crm_core.records.sheets import harmless
 from tests.records.test_every_record import body_of, every_kind, made
 from tests.web.program import Browser, Running
 from tests.web.things import customer_called
