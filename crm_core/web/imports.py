@@ -5,7 +5,6 @@ What may be done at which step is decided in `crm_core.records.imports`, not her
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from crm_core.records.entity import Kind, Registry
 from crm_core.records.imports import WORKING, Imports, Job
 from crm_core.web.api import Routes
 from crm_core.web.ask import Ask
+from crm_core.web.kind_routes import KindRoutes
 from crm_core.web.pages import Pages
 from crm_core.web.routes import Made
 
@@ -57,38 +57,17 @@ class ImportWeb:
     def add_to(self, routes: Routes) -> None:
         """Declare the routes of every kind; before those of the records, whose pages take any word for an identifier."""
         for kind in self._registry:
-            base, many, right = f"/{kind.entity.path}", kind.entity.many, (kind.name, "create")
-            routes.page(f"{base}/import", partial(self.first_page, kind), right=right, summary=f"Import: {many}")
-            routes.page(f"{base}/import/{{id}}", partial(self.job_page, kind), right=right, summary=f"One import: {many}")
-            routes.page(
-                f"{base}/import/{{id}}/rejected.csv", partial(self.rejected, kind), right=right, summary=f"Rejected rows: {many}"
-            )
-            routes.api(
-                "POST",
-                f"{base}/imports",
-                partial(self.take, kind),
-                right=right,
-                summary=f"Send a file to import: {many}",
-                gives=Made,
-            )
-            one = f"{base}/imports/{{id}}"
-            routes.api("GET", one, partial(self.told, kind), right=right, summary=f"How far an import is: {many}", gives=ImportOut)
-            routes.api(
-                "PUT", one, partial(self.settle, kind), right=right, summary=f"Say how a file is read: {many}", takes=ImportWish
-            )
-            for word, work in (
-                ("check", self._imports.check),
-                ("run", self._imports.start),
-                ("stop", self._imports.stop),
-                ("undo", self._imports.undo),
-            ):
-                routes.api(
-                    "POST",
-                    f"{one}/{word}",
-                    partial(self.act, kind, work),
-                    right=right,
-                    summary=f"{word.capitalize()} an import: {many}",
-                )
+            here = KindRoutes(routes, kind)
+            here.page("/import", self.first_page, "create", "Import")
+            here.page("/import/{id}", self.job_page, "create", "One import")
+            here.page("/import/{id}/rejected.csv", self.rejected, "create", "Rejected rows")
+            here.api("POST", "/imports", self.take, "create", "Send a file to import", gives=Made)
+            here.api("GET", "/imports/{id}", self.told, "create", "How far an import is", gives=ImportOut)
+            here.api("PUT", "/imports/{id}", self.settle, "create", "Say how a file is read", takes=ImportWish)
+            here.api("POST", "/imports/{id}/check", self.check, "create", "Check an import")
+            here.api("POST", "/imports/{id}/run", self.start, "create", "Run an import")
+            here.api("POST", "/imports/{id}/stop", self.stop, "create", "Stop an import")
+            here.api("POST", "/imports/{id}/undo", self.undo, "create", "Undo an import")
 
     async def first_page(self, kind: Kind, ask: Ask) -> web.Response:
         """Choose a file; below it the person's latest imports."""
@@ -142,6 +121,18 @@ class ImportWeb:
             ask.principal, kind, ask.number("id"), {n: v for n, v in given.items() if v is not msgspec.UNSET}
         )
 
-    async def act(self, kind: Kind, work: Any, ask: Ask) -> None:
-        """Check, run, stop or undo."""
-        await work(ask.principal, kind, ask.number("id"))
+    async def check(self, kind: Kind, ask: Ask) -> None:
+        """Try every row and write none."""
+        await self._imports.check(ask.principal, kind, ask.number("id"))
+
+    async def start(self, kind: Kind, ask: Ask) -> None:
+        """Write."""
+        await self._imports.start(ask.principal, kind, ask.number("id"))
+
+    async def stop(self, kind: Kind, ask: Ask) -> None:
+        """Stop after the batch in hand."""
+        await self._imports.stop(ask.principal, kind, ask.number("id"))
+
+    async def undo(self, kind: Kind, ask: Ask) -> None:
+        """Take all of it back."""
+        await self._imports.undo(ask.principal, kind, ask.number("id"))

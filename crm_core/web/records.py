@@ -27,6 +27,7 @@ from crm_core.records.views import Views
 from crm_core.records.writing import BULK, Done, Writing
 from crm_core.web.api import Routes
 from crm_core.web.ask import Ask, read_id
+from crm_core.web.kind_routes import KindRoutes
 from crm_core.web.pages import Pages
 from crm_core.web.record_cells import Cells
 from crm_core.web.record_shapes import (
@@ -70,121 +71,41 @@ class RecordWeb:
     def add_to(self, routes: Routes) -> None:
         """Declare the routes of every kind, and that of the references."""
         for kind in self._registry:
-            self._add_pages(routes, kind)
-            self._add_many(routes, kind)
-            self._add_api(routes, kind)
+            here = KindRoutes(routes, kind)
+            self._add_pages(here)
+            self._add_many(here, kind)
+            self._add_api(here, kind, self._shapes[kind.name])
         routes.api("DELETE", "/views/{id}", self.drop_view, right=None, summary="Forget one of the own saved views of lists")
         routes.api("GET", "/references", self.suggest, right=None, summary="What a reference may mean", gives=Suggestions)
 
-    def _add_pages(self, routes: Routes, kind: Kind) -> None:
-        base, name, many = f"/{kind.entity.path}", kind.name, kind.entity.many
-        routes.page(base, partial(self.list_page, kind), right=(name, "see"), summary=many)
-        routes.page(f"{base}/new", partial(self.new_page, kind), right=(name, "create"), summary=kind.entity.new)
-        routes.page(f"{base}/export.csv", partial(self.export, kind), right=(name, "export"), summary=f"Export as a file: {many}")
-        routes.page(f"{base}/{{id}}", partial(self.record_page, kind), right=(name, "see"), summary=f"One of: {many}")
-        routes.page(f"{base}/{{id}}/edit", partial(self.edit_page, kind), right=(name, "edit"), summary=f"Change one of: {many}")
+    def _add_pages(self, here: KindRoutes) -> None:
+        here.page("", self.list_page, "see", "List")
+        here.page("/new", self.new_page, "create", "Make one")
+        here.page("/export.csv", self.export, "export", "Export as a file")
+        here.page("/{id}", self.record_page, "see", "One of")
+        here.page("/{id}/edit", self.edit_page, "edit", "Change one of")
 
-    def _add_api(self, routes: Routes, kind: Kind) -> None:
-        base, name, many, shapes = f"/{kind.entity.path}", kind.name, kind.entity.many, self._shapes[kind.name]
-        see, edit = (name, "see"), (name, "edit")
-        api = routes.api
-        api("GET", base, partial(self.list_api, kind), right=see, summary=f"List: {many}", gives=shapes.page)
-        api(
-            "GET", f"{base}/ids", partial(self.ids_api, kind), right=see, summary=f"All identifiers of a list: {many}", gives=IdsOut
-        )
-        api(
-            "POST",
-            f"{base}/views",
-            partial(self.save_view, kind),
-            right=see,
-            summary=f"Keep a view: {many}",
-            takes=ViewNew,
-            gives=Made,
-        )
-        api(
-            "POST",
-            base,
-            partial(self.create_api, kind),
-            right=(name, "create"),
-            summary=f"Make one: {many}",
-            takes=shapes.new,
-            gives=Made,
-        )
-        api("GET", f"{base}/{{id}}", partial(self.one_api, kind), right=see, summary=f"Read one: {many}", gives=shapes.out)
-        api(
-            "PUT",
-            f"{base}/{{id}}",
-            partial(self.change_api, kind),
-            right=edit,
-            summary=f"Change one: {many}",
-            takes=shapes.change,
-            gives=Version,
-        )
+    def _add_api(self, here: KindRoutes, kind: Kind, shapes: Shapes) -> None:
+        here.api("GET", "", self.list_api, "see", "List", gives=shapes.page)
+        here.api("GET", "/ids", self.ids_api, "see", "All identifiers of a list", gives=IdsOut)
+        here.api("POST", "/views", self.save_view, "see", "Keep a view", takes=ViewNew, gives=Made)
+        here.api("POST", "", self.create_api, "create", "Make one", takes=shapes.new, gives=Made)
+        here.api("GET", "/{id}", self.one_api, "see", "Read one", gives=shapes.out)
+        here.api("PUT", "/{id}", self.change_api, "edit", "Change one", takes=shapes.change, gives=Version)
         if kind.has("stage"):
-            api(
-                "POST",
-                f"{base}/{{id}}/stage",
-                partial(self.move_api, kind),
-                right=edit,
-                summary=f"Move to a stage: {many}",
-                takes=StageWish,
-            )
-        api(
-            "GET",
-            f"{base}/{{id}}/history",
-            partial(self.history_api, kind),
-            right=see,
-            summary=f"History of one: {many}",
-            gives=HistoryOut,
-        )
-        api(
-            "GET",
-            f"{base}/{{id}}/comments",
-            partial(self.comments_api, kind),
-            right=see,
-            summary=f"Comments on one: {many}",
-            gives=CommentsOut,
-        )
-        api(
-            "POST",
-            f"{base}/{{id}}/comments",
-            partial(self.comment_api, kind),
-            right=see,
-            summary=f"Comment on one: {many}",
-            takes=Said,
-            gives=Made,
-        )
+            here.api("POST", "/{id}/stage", self.move_api, "edit", "Move to a stage", takes=StageWish)
+        here.api("GET", "/{id}/history", self.history_api, "see", "History of one", gives=HistoryOut)
+        here.api("GET", "/{id}/comments", self.comments_api, "see", "Comments on one", gives=CommentsOut)
+        here.api("POST", "/{id}/comments", self.comment_api, "see", "Comment on one", takes=Said, gives=Made)
 
-    def _add_many(self, routes: Routes, kind: Kind) -> None:
-        base, name, many = f"/{kind.entity.path}/many", kind.name, kind.entity.many
-        edit, api = (name, "edit"), routes.api
-        api(
-            "POST",
-            f"{base}/fields",
-            partial(self.assign_api, kind),
-            right=edit,
-            summary=f"Set fields of many: {many}",
-            takes=Assignment,
-            gives=DoneOut,
-        )
+    def _add_many(self, here: KindRoutes, kind: Kind) -> None:
+        here.api("POST", "/many/fields", self.assign_api, "edit", "Set fields of many", takes=Assignment, gives=DoneOut)
         if kind.has("stage"):
-            api(
-                "POST",
-                f"{base}/stage",
-                partial(self.stage_api, kind),
-                right=edit,
-                summary=f"Move many to a stage: {many}",
-                takes=StageOfMany,
-                gives=DoneOut,
-            )
+            here.api("POST", "/many/stage", self.stage_api, "edit", "Move many to a stage", takes=StageOfMany, gives=DoneOut)
         if kind.has("deleted_at"):
-            for word, work, action in (
-                ("recycle", self._writing.recycle, "delete"), ("restore", self._writing.restore, "delete"), ("purge", self._writing.purge, "purge"),
-            ):  # fmt: skip
-                api(
-                    "POST", f"{base}/{word}", partial(self.many_api, kind, work), right=(name, action), summary=f"{word.capitalize()} many: {many}",
-                    takes=Ids, gives=DoneOut,
-                )  # fmt: skip
+            here.api("POST", "/many/recycle", self.recycle_api, "delete", "Recycle many", takes=Ids, gives=DoneOut)
+            here.api("POST", "/many/restore", self.restore_api, "delete", "Restore many", takes=Ids, gives=DoneOut)
+            here.api("POST", "/many/purge", self.purge_api, "purge", "Purge many", takes=Ids, gives=DoneOut)
 
     # --------------------------------------------------------------------------------------------------------------- pages
 
@@ -365,10 +286,17 @@ class RecordWeb:
         body = await ask.body(StageOfMany)
         return _out(await self._writing.move_all(ask.principal, kind, _ids(body.ids), body.stage))
 
-    async def many_api(self, kind: Kind, work: Callable[..., Any], ask: Ask) -> DoneOut:
-        """Recycle, restore or purge many."""
-        body = await ask.body(Ids)
-        return _out(await work(ask.principal, kind, _ids(body.ids)))
+    async def recycle_api(self, kind: Kind, ask: Ask) -> DoneOut:
+        """Many to the recycle bin."""
+        return _out(await self._writing.recycle(ask.principal, kind, _ids((await ask.body(Ids)).ids)))
+
+    async def restore_api(self, kind: Kind, ask: Ask) -> DoneOut:
+        """Many back from the recycle bin."""
+        return _out(await self._writing.restore(ask.principal, kind, _ids((await ask.body(Ids)).ids)))
+
+    async def purge_api(self, kind: Kind, ask: Ask) -> DoneOut:
+        """Many out of the recycle bin for good."""
+        return _out(await self._writing.purge(ask.principal, kind, _ids((await ask.body(Ids)).ids)))
 
     async def save_view(self, kind: Kind, ask: Ask) -> Made:
         """Keep a view of a list."""
