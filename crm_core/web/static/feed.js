@@ -184,4 +184,5 @@ function awake() {
   if (!socket || Date.now() - heard > 15_000) reconnect();
 }
 for (const event of ["visibilitychange", "resume"]) document.addEventListener(event, awake);
-for (const event of ["pageshow", "online", "focus"]) window.addEventListener(event, awake);
+window.addEventListener("online", () => { link.tries = 0; awake(); });  // how often it failed without a network says nothing now
+for (const event of ["pageshow", "focus"]) window.addEventListener(event, awake);
