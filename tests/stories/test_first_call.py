@@ -140,6 +140,23 @@ async def timeline_has_it(wang: Person, customer_id: int, call_id: int) -> None:
     await wang.js("document.querySelector('[data-test=player-audio]').currentTime >= 3")
 
 
+async def test_a_press_before_its_script_is_there(house: House, people: People) -> None:  # noqa: F811
+    """A slow line brings the page before its script: the press waits for it, and the form never goes to an address of its own."""
+    wang = await people.come("wang")
+
+    async def late(route: Any) -> None:
+        await asyncio.sleep(2)
+        await route.continue_()
+
+    await wang.page.route("**/static/desk/desk.js*", late)
+    await wang.page.goto(house.url, wait_until="load")
+    await wang.at("seat").select_option(label=await wang._label("8001"))
+    await wang.at("sign-in-ready").click()
+    await expect(wang.at("sign-in-ready")).to_have_attribute("aria-busy", "true")
+    await wang.state("ready")
+    assert wang.page.url == house.url
+
+
 async def test_a_caller_who_gives_up_while_it_rings(house: House, people: People) -> None:  # noqa: F811
     """The card goes, the seat is ready again, the wait counts as abandoned."""
     wang, zhang = await people.come("wang", seat="8001"), await people.come("zhang")

@@ -17,9 +17,19 @@ export async function mountPage() {
   seed(node);
   markNavigation(node);
   document.dispatchEvent(new CustomEvent("lingxi:page", { detail: { page: node.dataset.page } }));
-  if (!node.dataset.module) return;
-  const module = await import(node.dataset.module);
-  if (node === page()) unmount = module.mount(node, feed) || null;
+  if (node.dataset.module) {
+    let module;
+    try { module = await import(node.dataset.module); } catch (error) { console.error("A page's script did not come", error); reportPage(new URL(location.href)); return; }
+    if (node !== page()) return;
+    unmount = module.mount(node, feed) || null;
+  }
+  mounted(node);
+}
+
+// What was pressed before this (early.js) is done now.
+export function mounted(node) {
+  node.dataset.mounted = "";
+  document.dispatchEvent(new CustomEvent("lingxi:mounted"));
 }
 
 function leavePage() {

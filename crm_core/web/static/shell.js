@@ -11,7 +11,7 @@ import "/static/keys.js";
 import { bindKey } from "/static/keys.js";
 import "/static/menus.js";
 import { open } from "/static/menus.js";
-import { go, page, startPages } from "/static/pages.js";
+import { go, mounted, page, startPages } from "/static/pages.js";
 import { startSettings } from "/static/settings.js";
 import { phone } from "/static/softphone.js";
 import { setServerClock } from "/static/ticker.js";
@@ -53,6 +53,8 @@ document.addEventListener("lingxi:answer", () => {
 document.addEventListener("submit", (event) => {
   if (event.target.id === "leave") phone.stop();
 });
+
+mounted(document.documentElement);
 
 // One Tab stop for the whole bar; arrows move inside.
 function startToolbar() {
