@@ -7,7 +7,6 @@ their own. Commands that repeat one another are folded: only the last wish for a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
@@ -31,6 +30,7 @@ log = structlog.get_logger(__name__)
 BEAT_S = 2.0
 RETRY_S = 1.0
 PATIENCE_S = 10.0
+SET_BACK_S = 5.0
 Told = TypeVar("Told", PbxEvent, LegNow)
 LONGEST = 200
 _NAMING = frozenset({LegStarted, LegNamed, LegNow})
@@ -163,13 +163,21 @@ class PbxLine:
     async def _heard_until(self, at: float | None, links: int) -> None:
         """Wait until all is taken in that the PBX said by then: a look at it may be far ahead of what was heard.
 
+        However far behind we are, we wait as long as it comes nearer: a look taken in too early would end what is yet to be told.
         Raises PbxUnreachable where it will not be heard, because the link was lost before.
         """
-        with contextlib.suppress(TimeoutError):  # a clock that was set back meanwhile
-            async with asyncio.timeout(PATIENCE_S):
-                while at is not None and links == self._links and (self._said_at is None or self._said_at < at):
-                    self._news.clear()
-                    await self._news.wait()
+        before = self._said_at
+        while at is not None and links == self._links and (self._said_at is None or self._said_at < at):
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    while self._said_at == before and links == self._links:
+                        self._news.clear()
+                        await self._news.wait()
+            except TimeoutError:
+                break  # it says nothing any more
+            if before is not None and self._said_at is not None and self._said_at < before - SET_BACK_S:
+                break  # its clock was set back meanwhile
+            before = self._said_at
         if links != self._links:
             raise PbxUnreachable("The PBX did not answer: {why}.", why=Sentence("the link broke"))
 

@@ -73,7 +73,7 @@ async def at_work(**faults: int) -> AsyncIterator[tuple[PbxLine, Faulty, list[Ca
     line = PbxLine(
         unit_id=1, pbx_id=1, name="lab", driver=driver, bus=bus, clock=SystemClock(), new_id=count(1).__next__, members=lambda _: [SEAT]
     )  # fmt: skip
-    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))  # type: ignore[arg-type, return-value]
+    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
     working = asyncio.create_task(line.run())
     try:
         await until(lambda: ("support", "8001") in pbx.members)
@@ -184,6 +184,50 @@ async def test_a_look_at_the_pbx_waits_until_all_is_heard_that_was_said_before_i
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+
+
+async def watched(batches: Sequence[Batch], every_s: float) -> tuple[list[float | None], list[CallEnded]]:
+    """What a line makes of a stream whose batches come one by one, with a look at the PBX that is ahead of them: looks taken in, calls ended."""
+    driver, bus = Behind(batches), MemoryBus()
+    line = PbxLine(
+        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=bus, clock=SystemClock(), new_id=count(1).__next__, members=lambda _: []
+    )  # fmt: skip
+    agreed, ended = list[float | None](), list[CallEnded]()
+    line.on_agreed = lambda _, at: agreed.append(at)
+    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
+    working = asyncio.create_task(line.run())
+    try:
+        for _ in batches[1:]:  # the first one comes by itself
+            assert not agreed, "a look was taken in before all was heard that was said by then"
+            driver.come.release()
+            await asyncio.sleep(every_s)
+        await until(lambda: agreed)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    return agreed, ended
+
+
+BEGINNING = (Batch(events=[Booted(epoch="a"), LinkUp()], position="1"), Batch(events=[begins("C", Party.TRUNK)], position="2"))
+
+
+async def test_however_far_behind_it_waits_as_long_as_it_comes_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PATIENCE_S", 0.5)
+    slow = [Batch(events=[PbxEvent(at=at)], position=str(at)) for at in (2.0, 3.0, 4.0, 5.0, 6.0)]
+    end = Batch(events=[LegEnded(leg="C", cause=16, at=7.0), PbxEvent(at=8.1)], position="end")
+    _, ended = await watched([*BEGINNING, *slow, end], 0.2)
+    assert [event.fact.unobserved for event in ended] == [False]
+
+
+@pytest.mark.parametrize(
+    "after", [[], [Batch(events=[PbxEvent(at=7.0)], position="3"), Batch(events=[PbxEvent(at=-3593.0)], position="4")]]
+)
+async def test_a_pbx_that_falls_silent_or_sets_its_clock_back_is_not_waited_for(
+    after: list[Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "PATIENCE_S", 1.0 if not after else 30.0)
+    agreed, _ = await watched([*BEGINNING, *after], 0.1)
+    assert set(agreed) == {8.0}
 
 
 async def test_a_start_reads_on_from_before_the_oldest_call_and_in_the_name_of_the_boot_there() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -120,7 +120,7 @@ class AsteriskDriver:
                 while True:
                     position, raw = await self._reader.next()
                     for heard in self._heard(position, raw):
-                        for batch in await self._gaps.filled(heard):
+                        for batch in await self._filled(heard):
                             yield await self._vouched(batch)
                     if self._lacking and time.monotonic() > self._ask_again_at:
                         yield await self._vouched(Batch(events=[LinkUp()], position=self._after))
@@ -129,9 +129,9 @@ class AsteriskDriver:
                     return
                 log.error("the reader of the PBX's events is lost", why=str(lost))
                 why = str(lost)
-            except Exception as fault:  # what was read is behind us: we go on after it
-                log.exception("the PBX's events could not be read")
-                why = f"{type(fault).__name__} in our own reading of the PBX's events"
+            except Exception as fault:  # none of what was read is lost by it: see `_heard`, `_filled` and `_vouched`
+                log.exception("the reader of the PBX's events could not be heard")
+                why = f"{type(fault).__name__} in our own hearing of the PBX's events"
             yield Batch(events=[LinkDown(why=why, at=None)], position=self._after)
             await self._reader.leave()
             await asyncio.sleep(0.5)
@@ -143,7 +143,7 @@ class AsteriskDriver:
             self._after = self._tail.position
         self._gaps.begin(self._after)
         for data, position in self._tail.read(hello.position, only=bool(hello.position)):
-            for batch in await self._gaps.filled(self._batch(data, position, rebuilt=True)):
+            for batch in await self._filled(self._batch(data, position, rebuilt=True)):
                 yield batch
             await asyncio.sleep(0)
         if hello.up:
@@ -151,29 +151,49 @@ class AsteriskDriver:
         elif hello.why:
             yield Batch(events=[LinkDown(why=hello.why)], position=self._after)
 
+    async def _filled(self, batch: Batch) -> list[Batch]:
+        """The batch with what the books know before it; the batch alone should a fault of ours keep them shut."""
+        try:
+            return await self._gaps.filled(batch)
+        except Exception:
+            log.exception("the PBX's books could not be told in their place")
+            return [batch]
+
     async def _vouched(self, batch: Batch) -> Batch:
         """The batch, but no LinkUp in it while the PBX would refuse what we are here to ask: then a LinkDown that says so."""
         if batch.rebuilt or not batch.of_link:
             return batch
         if any(isinstance(event, LinkDown) for event in batch.events):
-            await self._commands.close()  # whoever does not speak to us does not hear us either, though the socket may still stand
+            await self._quit()  # whoever does not speak to us does not hear us either, though the socket may still stand
         if not any(isinstance(event, LinkUp) for event in batch.events):
             return batch
         try:
             self._lacking = await self._commands.missing_privileges()
         except PbxRefused as refusal:
             self._lacking = refusal.say
+        except Exception as fault:
+            log.exception("the PBX could not be asked what it lets us do")
+            self._lacking = f"{type(fault).__name__} in our own asking"
         if not self._lacking:
             return batch
         self._ask_again_at = time.monotonic() + ASK_AGAIN_S
-        await self._commands.close()
+        await self._quit()
         down = [LinkDown(why=self._lacking) if isinstance(event, LinkUp) else event for event in batch.events]
         return Batch(events=down, position=batch.position)
 
-    def _heard(self, position: str, raw: bytes) -> list[Batch]:
+    async def _quit(self) -> None:
+        try:
+            await self._commands.close()
+        except Exception:  # nothing that is heard may be lost by it
+            log.exception("the connection for commands could not be ended")
+
+    def _heard(self, position: str, raw: bytes) -> Iterator[Batch]:
+        """One part at a time: what was not told yet when a fault comes is still to be read."""
         if raw:
-            return [self._batch(raw, self._tail.position)]
-        return [self._batch(data, after) for data, after in self._tail.read(position)]
+            yield self._batch(raw, self._tail.position)
+            return
+        for data, after in self._tail.read(position):
+            yield self._batch(data, after)
 
     def _batch(self, data: bytes, position: str, *, rebuilt: bool = False) -> Batch:
         events: list[PbxEvent] = []
@@ -183,7 +203,10 @@ class AsteriskDriver:
             self._parser = Parser(Translator.WANTED, self._garbage)
         self._file = file
         for message in self._parser.feed(data):
-            events += self._translator.feed(message)
+            try:
+                events += self._translator.feed(message)
+            except Exception:  # it costs itself, and not those beside it
+                log.exception("an event of the PBX could not be read", kind=message.name)
         if events and (at := events[-1].at) is not None and not rebuilt:
             self._ahead_s = at - time.time()
         name, _, offset = position.rpartition(":")
