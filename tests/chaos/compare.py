@@ -3,8 +3,8 @@
 A call all of whose steps were heard must stand in the books exactly as it was. What was said while nobody listened (in the gaps that
 the ledger names) the product knows from the PBX's own books, where it reads them (`covered`): then such a call must stand there exactly
 too, but for its holds, of which those books say nothing. Where it does not, the call may be unobserved; one of which nothing was heard,
-and which nobody found by looking at the PBX in time, or only a main process that was killed afterwards, may be missing. So may, in
-either case, what no disk took and only a killed main process had heard. All of these are counted.
+and which nobody found by looking at the PBX in time, or only a main process that was killed afterwards, may be missing. So may, there,
+what no disk took and only a killed main process had heard. All of these are counted.
 """
 
 from __future__ import annotations
@@ -79,6 +79,16 @@ class Truth:
             for since, until in holes:
                 if call["started"] <= until and self.killed(since - BACK_S, call["ended"] + SOON_S):
                     call["deaf"] = [*call.get("deaf", ()), (since - 0.1, until + 0.1)]
+
+    def gape(self, holes: Iterable[tuple[float, float]]) -> None:
+        """What was heard while no disk took it is in the PBX's books, but for the holds, should the main process be killed meanwhile."""
+        merged: list[tuple[float, float]] = []
+        for since, until in sorted([*self.gaps, *((since - 0.1, until + 0.1) for since, until in holes)]):
+            if merged and since <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(until, merged[-1][1]))
+            else:
+                merged.append((since, until))
+        self.gaps = merged
 
     def looked(self, since: float, until: float) -> bool:
         """The product looked at the PBX in that time."""

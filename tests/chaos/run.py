@@ -283,7 +283,10 @@ class Run:
     def _compare(self, booked: list[BookedCall]) -> Verdict:
         truth = Truth.of(self.ledger)
         truth.kills = self.product.kills
-        truth.lose_holes(self.product.holes)
+        if self.shape.books:
+            truth.gape(self.product.holes)
+        else:
+            truth.lose_holes(self.product.holes)
         return compare(truth, booked, self.agents.who, covered=self.shape.books)
 
     async def _left_over(self, database: Database) -> list[Difference]:

@@ -99,3 +99,11 @@ async def test_a_cut_soon_after_a_boot_tells_nothing_of_the_boot_before_again(tm
     await told(gaps, *up("a", 999.0), LegAnswered(leg="x", at=1000.5))
     await told(gaps, *up("b", 1002.5))
     assert await told(gaps, *up("b", 1004.0)) == [":u-1003.0"]
+
+
+async def test_a_gap_that_is_read_back_after_a_later_boot_is_filled_as_before(tmp_path: Path) -> None:
+    """The product was killed after a gap and a restart of the PBX: it reads both again, and the later boot stands in the books by then."""
+    gaps = books(tmp_path, [(990.0, 6), (1001.0, 7), (1012.0, 0)], boots=[900, 1010])
+    await told(gaps, *up("a", 995.0), LegAnswered(leg="x", at=1000.5))
+    assert await told(gaps, *up("a", 1003.0), LegAnswered(leg="x", at=1004.5)) == [":u-1001.0"]
+    assert await told(gaps, *up("b", 1020.0)) == ["b:u-1012.0"]

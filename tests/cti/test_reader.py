@@ -72,7 +72,7 @@ async def test_a_reader_left_alone_ends_after_its_time(ami: FakeAmi, tmp_path: P
 
 
 async def test_a_full_disk_does_not_stop_the_live_stream(ami: FakeAmi, tmp_path: Path) -> None:
-    """The journal's folder lies on a file system of 64 kB, made for the test where that is allowed."""
+    """The journal's folder lies on a file system of 64 kB, made for the test where that is allowed. The hole is told in the journal."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = await asyncio.create_subprocess_exec("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder))
@@ -84,5 +84,11 @@ async def test_a_full_disk_does_not_stop_the_live_stream(ami: FakeAmi, tmp_path:
             await asyncio.to_thread(ami.flood, 1.0, 2000)
             await watch.until(lambda: len(watch.facts) == ami.sent // 4, timeout=20)
             assert ami.dropped == 0
+            remount = await asyncio.create_subprocess_exec("mount", "-o", "remount,size=2m", str(folder))  # somebody makes room
+            assert await remount.wait() == 0
+            await asyncio.to_thread(ami.flood, 0.1, 10)
+            await watch.until(lambda: watch.downs == ["No disk took what the PBX said."])
+            await watch.until(lambda: len(watch.facts) == ami.sent // 4)
+        assert b"Why: No disk took what the PBX said." in b"".join(piece for piece, _ in Tail(folder).read())
     finally:
         await (await asyncio.create_subprocess_exec("umount", "-l", str(folder))).wait()

@@ -91,7 +91,8 @@ class Gaps:
             log.warning("the PBX's books could not be read", why=error.strerror)
             return []
         until = link.at if link.at is not None else float("inf")
-        return self._told([row for row in rows if row.at <= until], queues, since, link)
+        # Read back later, the books hold more than the gap: calls, and boots of the PBX, that came after it.
+        return self._told([row for row in rows if row.at <= until], [row for row in queues if row.at <= until], since, link)
 
     @staticmethod
     def _read(books: Books, since: float) -> tuple[list[Row], list[QueueRow]]:

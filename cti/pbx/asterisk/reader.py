@@ -70,6 +70,7 @@ class Reader:
         self._listeners: dict[socket.socket, bytearray] = {}
         self._why = ""
         self._epoch = ""
+        self._hole_since: float | None = None  # what came from then on is in no journal
         self._journal = Writer(Path(settings.folder), self._warn, keep_days=settings.keep_days)
         self._link = EventLink(settings.host, settings.port, settings.user, settings.secret)
         self._server = self._listen()
@@ -131,11 +132,20 @@ class Reader:
 
     def _keep(self, data: bytes) -> None:
         try:
-            self._journal.write(data)
+            self._journal.write(self._end_of_hole() + data)
         except JournalFull:
+            self._hole_since = self._hole_since or time.time()
             self._tell(f"raw {len(data)}\n".encode() + data, must=True)
             return
+        self._hole_since = None
         self._tell(f"at {self._journal.position}\n".encode())
+
+    def _end_of_hole(self) -> bytes:
+        """What the journal says where no disk took what came: as if the link had been away, so that the books are asked whenever it is read."""
+        if self._hole_since is None:
+            return b""
+        down = link_block(up=False, at=self._hole_since, why="No disk took what the PBX said.")
+        return down + (link_block(up=True, at=time.time(), epoch=self._epoch) if self._epoch else b"")
 
     # ------------------------------------------------------------------------------------------------------ listeners
 
