@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from itertools import count
@@ -146,6 +147,22 @@ def test_a_book_cut_anywhere_is_read_to_its_last_whole_line(tmp_path: Path, tail
     path.write_bytes(rows.encode() + tail)
     found = Books(tmp_path).events(1_790_000_000 + 19_990)
     assert [row.leg for row in found] == [f"u-{n}.1" for n in range(19_990, 20_000)]
+
+
+@pytest.mark.parametrize("ending", [".1", "-20260922"])
+def test_a_book_that_was_rotated_meanwhile_is_read_on_in_what_it_was_before(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / EVENTS
+    path.parent.mkdir()
+    line = '"ANSWER","{at}.5","","139","","","8001","s","c","PJSIP/carrier-{at:08x}","","","3","","{at}.1","{at}.1","","","",""\n'
+    ages = {"": range(200, 210), ending: range(100, 200), ending + "1": range(100)}
+    for when, (name, span) in enumerate(reversed(ages.items())):
+        file = path.with_name(path.name + name)
+        file.write_text("".join(line.format(at=at) for at in span))
+        os.utime(file, (when, when))
+    path.with_name(path.name + ".gz").write_bytes(b"\x1f\x8b")
+    assert [row.at for row in Books(tmp_path).events(150)] == [at + 0.5 for at in range(150, 210)]
+    assert [row.at for row in Books(tmp_path).events(205)] == [at + 0.5 for at in range(205, 210)]
+    assert len(Books(tmp_path).events(0)) == 210
 
 
 def test_where_there_are_no_books_there_is_no_past(tmp_path: Path) -> None:

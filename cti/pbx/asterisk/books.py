@@ -1,15 +1,18 @@
 """Asterisk's own books, read for what nobody heard: its event log (CEL, as CSV) and the log of its queues.
 
-A folder in, rows out, nothing understood: what they mean is told by `past`. Only the end of each file is read, as far back as is asked
-for. Formats: the columns of the sample cel_custom.conf; queue_log as `time|call|queue|member|event|…` with whole seconds. A PBX on
-another host has its log folder mounted or copied here; lines that are half there or make no sense are left out.
+A folder in, rows out, nothing understood: what they mean is told by `past`. Only the end of each book is read, as far back as is asked
+for, also where it was rotated meanwhile. Formats: the columns of the sample cel_custom.conf; queue_log as
+`time|call|queue|member|event|…` with whole seconds. A PBX on another host has its log folder mounted or copied here; lines that are half
+there or make no sense are left out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -102,11 +105,34 @@ def _time_in_queues(line: str) -> float | None:
 
 
 def _end_of(path: Path, since: float, time_in: Any) -> list[str]:
-    """The whole lines at the end of a file, back to one that is older than asked for."""
+    """The whole lines at the end of a book, back to one that is older than asked for, through the files it was rotated into."""
+    lines: list[str] = []
+    for one in (path, *_rotated(path)):
+        found, enough = _end_of_file(one, since, time_in)
+        lines = found + lines
+        if enough:
+            break
+    return lines
+
+
+def _rotated(path: Path) -> list[Path]:
+    """What the file was before, newest first: `name.1`, `name-20260531`, as logrotate and Asterisk call them. Not what was packed."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path.parent):
+            rest = entry.name.removeprefix(path.name)
+            if rest != entry.name and re.fullmatch(r"[.-][0-9-]+", rest) and entry.is_file():
+                found.append((entry.stat().st_mtime, Path(entry.path)))
+    return [one for _, one in sorted(found, reverse=True)]
+
+
+def _end_of_file(path: Path, since: float, time_in: Any) -> tuple[list[str], bool]:
+    """The whole lines at the end of a file, and whether they go back far enough."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
-        return []
+        return [], False
+    enough = False
     try:
         size = os.fstat(file).st_size
         start = size
@@ -118,8 +144,9 @@ def _end_of(path: Path, since: float, time_in: Any) -> list[str]:
             first = next(_whole(data, cut=start > 0, ended=False), None)
             at = None if first is None else time_in(first)
             if at is not None and at < since - _DISORDER_S:
+                enough = True
                 break
-        return list(_whole(data, cut=start > 0, ended=True))
+        return list(_whole(data, cut=start > 0, ended=True)), enough
     finally:
         os.close(file)
 
