@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from cti.domain.board import CallBoard
 from cti.events import CallEnded, DomainEvent
-from cti.pbx.asterisk.books import QueueRow, Row, read_queue_row, read_row
+from cti.pbx.asterisk.book_rows import QueueRow, Row, read_queue_row, read_row
 from cti.pbx.asterisk.gaps import MARGIN_S
 from cti.pbx.asterisk.past import past_of
 from cti.pbx.asterisk.translate import Translator

@@ -1,4 +1,4 @@
-"""Asterisk's own books, read for what nobody heard: its event log (CEL, as CSV) and the log of its queues.
+"""Asterisk's own books, read for what nobody heard: its event log (CEL, as CSV; CDR without one) and the log of its queues.
 
 A folder in, rows out, nothing understood: what they mean is told by `past`. Only the end of each book is read, as far back as is asked
 for, also where it was rotated meanwhile. Formats: the columns of the sample cel_custom.conf; queue_log as
@@ -9,49 +9,26 @@ there or make no sense are left out.
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
+import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from cti.pbx.asterisk.book_rows import COLUMNS, QueueRow, Row, read_queue_row, read_row
+from cti.pbx.asterisk.cdr import ended_in, rows_of
 
 EVENTS: Final = Path("cel-custom/Master.csv")
+RECORDS: Final = Path("cdr-csv/Master.csv")
 QUEUES: Final = Path("queue_log")
 BOOT: Final = "QUEUESTART"  # the line with which each boot of the PBX begins in the log of the queues
-_COLUMNS: Final = 20
 _CHUNK: Final = 1 << 20
+_TRIES: Final = 5  # lines at the beginning of a piece that may make no sense
+_FIRST, _LAST = '"CHAN_START"', '"LINKEDID_END"'
+_AT, _LEG, _CALL = 1, 14, 15  # the columns
 _DISORDER_S: Final = 5.0  # rows this much earlier than asked for still follow
-
-
-class Row(Struct, frozen=True, gc=False):
-    """One line of the event log. `extra` holds what belongs to its kind only, `detail` which of its kind it is, if there are several."""
-
-    kind: str
-    at: float
-    number: str
-    name: str
-    dialed: str
-    channel: str
-    app: str
-    data: str
-    leg: str
-    call: str
-    extra: dict[str, Any]
-    detail: str = ""
-
-
-class QueueRow(Struct, frozen=True, gc=False):
-    """One line of the log of the queues. `at` is in whole seconds; what `data` means depends on the kind."""
-
-    at: int
-    leg: str
-    queue: str
-    kind: str
-    data: tuple[str, ...] = ()
 
 
 class Books:
@@ -60,38 +37,22 @@ class Books:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def events(self, since: float) -> list[Row]:
-        """The event log from about that instant on, by time. Empty where there is none."""
-        rows = [row for line in _end_of(self._folder / EVENTS, since, _time_in_events) if (row := read_row(line)) is not None]
-        return sorted((row for row in rows if row.at >= since), key=lambda row: row.at)
+    def events(self, since: float, until: float = math.inf, *, over_by: float = -math.inf) -> list[Row]:
+        """The event log from about one instant to another, by time; where none is kept, what the call detail records know of it.
+
+        Of calls that were over by `over_by`, only the beginnings of channels: by their numbers the boots of the PBX are told apart.
+        """
+        if _is_kept(self._folder / EVENTS):
+            lines = _end_of(self._folder / EVENTS, since, _time_in_events)
+            rows = list(_rows(lines, until, over_by))
+        else:
+            rows = rows_of(_end_of(self._folder / RECORDS, since, ended_in), self.queues(since), until)
+        return sorted((row for row in rows if since <= row.at <= until), key=lambda row: row.at)
 
     def queues(self, since: float) -> list[QueueRow]:
         """The log of the queues from about that instant on."""
         lines = _end_of(self._folder / QUEUES, since, _time_in_queues)
         return [row for line in lines if (row := read_queue_row(line)) is not None and row.at >= int(since)]
-
-
-def read_row(line: str) -> Row | None:
-    """A line of the event log; None where it is none."""
-    try:
-        fields = next(csv.reader([line], strict=True), [])
-        if len(fields) < _COLUMNS:
-            return None
-        extra = json.loads(fields[19]) if fields[19] else {}
-        return Row(
-            fields[0], float(fields[1]), fields[3], fields[2], fields[7], fields[9], fields[10], fields[11], fields[14], fields[15],
-            extra if isinstance(extra, dict) else {}, fields[18],
-        )  # fmt: skip
-    except (csv.Error, ValueError, StopIteration):
-        return None
-
-
-def read_queue_row(line: str) -> QueueRow | None:
-    """A line of the log of the queues; None where it is none."""
-    fields = line.split("|")
-    if len(fields) < 5 or not fields[0].isdigit():
-        return None
-    return QueueRow(int(fields[0]), fields[1], fields[2], fields[4], tuple(fields[5:]))
 
 
 def _time_in_events(line: str) -> float | None:
@@ -115,6 +76,37 @@ def _end_of(path: Path, since: float, time_in: Any) -> list[str]:
     return lines
 
 
+def _in_a_hurry(line: str) -> tuple[float, str, str]:
+    """The time, leg and call of a line; (nan, "", "") where its texts hold what parts fields, or it is no line at all."""
+    fields = line.split('","')
+    with contextlib.suppress(ValueError):
+        if len(fields) == COLUMNS:
+            return float(fields[_AT]), fields[_LEG], fields[_CALL]
+    return math.nan, "", ""
+
+
+def _rows(lines: Sequence[str], until: float, over_by: float) -> Iterator[Row]:
+    """The rows by then; of calls that were over by `over_by`, and into which no other was merged, only where channels begin."""
+    looked = [_in_a_hurry(line) for line in lines]
+    over, merged, call_of = set[str](), set[str](), dict[str, str]()
+    for line, (at, leg, call) in zip(lines, looked, strict=True):
+        if (before := call_of.setdefault(leg, call)) != call:
+            merged |= {before, call}
+        if at <= over_by and line.startswith(_LAST):
+            over.add(call)
+    over -= merged
+    for line, (at, _, call) in zip(lines, looked, strict=True):
+        if at > until or (call in over and not line.startswith(_FIRST)):
+            continue
+        row = read_row(line)
+        if row is not None:
+            yield row
+
+
+def _is_kept(path: Path) -> bool:
+    return path.exists() or bool(_rotated(path))
+
+
 def _rotated(path: Path) -> list[Path]:
     """What the file was before, newest first: `name.1`, `name-20260531`, as logrotate and Asterisk call them. Not what was packed."""
     found = []
@@ -132,29 +124,28 @@ def _end_of_file(path: Path, since: float, time_in: Any) -> tuple[list[str], boo
         file = os.open(path, os.O_RDONLY)
     except OSError:
         return [], False
-    enough = False
+    pieces: list[bytes] = []
+    start, enough = os.fstat(file).st_size, False
     try:
-        size = os.fstat(file).st_size
-        start = size
-        data = b""
-        while start > 0:
+        while start > 0 and not enough:
             length = min(_CHUNK, start)
             start -= length
-            data = os.pread(file, length, start) + data
-            first = next(_whole(data, cut=start > 0, ended=False), None)
-            at = None if first is None else time_in(first)
-            if at is not None and at < since - _DISORDER_S:
-                enough = True
-                break
-        return list(_whole(data, cut=start > 0, ended=True)), enough
+            pieces.append(os.pread(file, length, start))
+            at = next(filter(None, map(time_in, islice(_whole(pieces[-1], cut=start > 0, ended=False), _TRIES))), None)
+            enough = at is not None and at < since - _DISORDER_S
     finally:
         os.close(file)
+    return list(_whole(b"".join(reversed(pieces)), cut=start > 0, ended=True)), enough
 
 
 def _whole(data: bytes, *, cut: bool, ended: bool) -> Iterator[str]:
     """The lines in a piece: without the first where it was cut, without the last where it has not ended."""
-    lines = data.split(b"\n")
-    last = len(lines) - 1 if ended else len(lines)
-    for number, line in enumerate(lines[:last]):
-        if line and not (cut and number == 0):
+    begin = data.find(b"\n") + 1 if cut else 0
+    while begin < len(data) and not (cut and begin == 0):
+        end = data.find(b"\n", begin)
+        if end < 0 and ended:
+            return
+        line = data[begin : end if end >= 0 else len(data)]
+        begin = end + 1 if end >= 0 else len(data)
+        if line:
             yield line.rstrip(b"\r").decode("utf-8", "replace")

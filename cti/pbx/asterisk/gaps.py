@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from cti.pbx.asterisk.ami_wire import END, LINK
-from cti.pbx.asterisk.books import BOOT, Books, QueueRow, Row
+from cti.pbx.asterisk.books import BOOT, Books
 from cti.pbx.asterisk.channel_names import ExtensionOf
 from cti.pbx.asterisk.journal import files
 from cti.pbx.asterisk.past import boots, past_of
@@ -85,21 +85,19 @@ class Gaps:
         since = self._heard_at - MARGIN_S
         if live:
             await asyncio.sleep(SETTLE_S)
+        # Read back later, the books hold more than the gap: calls, and boots of the PBX, that came after it.
+        until = link.at if link.at is not None else float("inf")
         try:
-            rows, queues = await asyncio.to_thread(self._read, self._books, since - LOOK_BACK_S)
+            return await asyncio.to_thread(self._told, self._books, since, until, link)
         except OSError as error:
             log.warning("the PBX's books could not be read", why=error.strerror)
             return []
-        until = link.at if link.at is not None else float("inf")
-        # Read back later, the books hold more than the gap: calls, and boots of the PBX, that came after it.
-        return self._told([row for row in rows if row.at <= until], [row for row in queues if row.at <= until], since, link)
 
-    @staticmethod
-    def _read(books: Books, since: float) -> tuple[list[Row], list[QueueRow]]:
-        return books.events(since), books.queues(since)
-
-    def _told(self, rows: Sequence[Row], queues: Sequence[QueueRow], since: float, link: Booted) -> list[Batch]:
+    def _told(self, books: Books, since: float, until: float, link: Booted) -> list[Batch]:
         """Batches of what is news; what belongs to another boot of the PBX than the one that is up now has that boot told first."""
+        queues = [row for row in books.queues(since - LOOK_BACK_S) if row.at <= until]
+        booted_at = max((row.at for row in queues if row.kind == BOOT and row.at < since - 1), default=0)
+        rows = books.events(max(since - LOOK_BACK_S, booted_at - 1), until, over_by=since)  # before a boot nobody was anywhere
         known = self._epoch == link.epoch  # then all that was of boots before has been told
         up_since = max((row.at for row in queues if row.kind == BOOT), default=0)
         parts = list(boots(rows))

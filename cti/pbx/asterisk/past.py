@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from cti.pbx.asterisk.books import QueueRow, Row
+from cti.pbx.asterisk.book_rows import QueueRow, Row
 from cti.pbx.asterisk.channel_names import ExtensionOf, dialed_number, digits_are_seats, endpoint_of, shown
 from cti.pbx.asterisk.past_legs import PastLeg, PastLegs, targets
 from cti.pbx.asterisk.past_waits import PastWaits

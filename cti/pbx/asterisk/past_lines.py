@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from cti.pbx.asterisk.books import QueueRow
+from cti.pbx.asterisk.book_rows import QueueRow
 
 
 class Exit(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from cti.pbx.asterisk.books import QueueRow, Row
+from cti.pbx.asterisk.book_rows import QueueRow, Row
 from cti.pbx.asterisk.past_legs import PastLeg, PastLegs, Ringing
 from cti.pbx.asterisk.past_lines import Exit, Lines
 from cti.pbx_events import (
