@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cti.events import CallEnded, CallFact
 from cti.pbx.asterisk.ari import Ari
 from cti.pbx.asterisk.book_rows import QueueRow, Row, read_queue_row, read_row
 from cti.pbx.asterisk.books import EVENTS, QUEUES, RECORDS, Books
+from cti.pbx.asterisk.cdr import read_record
 from cti.pbx.asterisk.driver import AsteriskDriver
 from cti.pbx.asterisk.past import boots, past_of
 from cti.ports import Member
@@ -60,7 +62,7 @@ def in_short(facts: Iterable[CallFact]) -> list[str]:
 
 
 def _in_short(fact: CallFact) -> Iterable[str]:
-    yield f"{fact.direction} {fact.caller} -> {fact.dialed} {fact.outcome}"
+    yield f"{fact.direction} from {fact.caller}: {fact.outcome}"
     yield from (f"  waited in {entry.queue}: {entry.outcome}" for entry in fact.entries)
     names = {leg.leg_id: leg.endpoint for leg in fact.legs}
     yield from (f"  {names[one.leg_a]} and {names[one.leg_b]} talked, from {one.queue or 'no queue'}" for one in fact.segments)
@@ -154,6 +156,26 @@ async def test_the_books_tell_what_was_heard(private_lab: AsteriskLab, heard: Wa
 def test_a_line_that_is_none_is_none(line: str) -> None:
     assert read_row(line) is None or line.count(",") >= 19
     assert read_queue_row(line) is None or "|" in line
+    assert read_record(line) is None or line.count(",") >= 16
+
+
+@pytest.mark.parametrize("wrong", ["2026-11-24 25:00:00", "", "yesterday", "0000-00-00 00:00:00"])
+def test_a_record_without_a_beginning_is_none(wrong: str) -> None:
+    line = (
+        f'"","139","8001","x","","PJSIP/carrier-1","","Queue","q","{wrong}","","2026-11-24 20:00:00",1,1,"ANSWERED","","{{leg}}",""'
+    )
+    assert read_record(line.format(leg="1795550400.1")) is None
+
+
+@pytest.mark.parametrize("ahead_h", [0, 8, -3.5])
+def test_the_clock_of_the_records_is_told_by_their_identifiers(ahead_h: float) -> None:
+    """They may be written in the host's own time, and do not say which that is."""
+    local = datetime.fromtimestamp(1_795_550_400 + ahead_h * 3600, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    line = (
+        f'"","139","8001","x","","PJSIP/carrier-1","","Queue","q","{local}","","{local}",1,1,"NO ANSWER","","lab-1795550400.1",""'
+    )
+    record = read_record(line)
+    assert record is not None and record.began_at == record.ended_at == 1_795_550_400
 
 
 @pytest.mark.parametrize("tail", [b"", b'"HANGUP","17955', b"\xff\xfe\n", b'""\n'])

@@ -9,6 +9,7 @@ Source: the CDR pages of Asterisk; sample cdr.conf.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +21,7 @@ from cti.pbx.asterisk.book_rows import QueueRow, Row
 _COLUMNS: Final = 17
 _CAUSES: Final = {"ANSWERED": 16, "BUSY": 17, "NO ANSWER": 19, "FAILED": 38, "CONGESTION": 34}
 _QUARTER_S: Final = 900
+_EPOCH: Final = re.compile(r"[0-9]{10}")
 _ANSWERED: Final = "ANSWERED"
 
 
@@ -68,16 +70,18 @@ def ended_in(line: str) -> float | None:
 
 def rows_of(lines: Iterable[str], queues: Sequence[QueueRow], until: float) -> list[Row]:
     """The rows of every call that ended by then, each call's in their order."""
+    records = [one for line in lines if (one := read_record(line)) is not None and one.ended_at <= until]
+    far = {one.far_channel for one in records if one.far_channel}
+    named = {one.channel: one.leg for one in records if one.channel in far}  # far ends that have a record of their own
     calls: dict[str, list[Record]] = {}
-    for line in lines:
-        record = read_record(line)
-        if record is not None and record.ended_at <= until:
-            calls.setdefault(record.leg, []).append(record)
+    for one in records:
+        if one.channel not in named:
+            calls.setdefault(one.leg, []).append(one)
     taken = {row.leg: row for row in queues if row.kind == "CONNECT"}
-    return [row for records in calls.values() for row in _call(records, taken.get(records[0].leg))]
+    return [row for call in calls.values() for row in _call(call, named, taken.get(call[0].leg))]
 
 
-def _call(records: Sequence[Record], taken: QueueRow | None) -> Iterator[Row]:
+def _call(records: Sequence[Record], named: Mapping[str, str], taken: QueueRow | None) -> Iterator[Row]:
     first = records[0]
     yield _row("CHAN_START", first.began_at, first)
     for number, record in enumerate(records):
@@ -88,7 +92,8 @@ def _call(records: Sequence[Record], taken: QueueRow | None) -> Iterator[Row]:
                 yield _row("ANSWER", asked, record)
                 yield _row("APP_START", asked, record)
         if record.far_channel and not (waits and record.disposition == _ANSWERED and taken is None):
-            yield from _far_end(record, f"{record.leg}:{number}", taken if waits else None)
+            name = named.get(record.far_channel) or f"{record.leg}:{number}"
+            yield from _far_end(record, name, taken if waits and record.disposition == _ANSWERED else None)
         if waits and number == len(records) - 1:
             yield _row("APP_END", record.ended_at, record)
     last = max(records, key=lambda one: one.ended_at)
@@ -142,4 +147,4 @@ def _seconds(text: str) -> float | None:
 def _ahead(leg: str, began: float) -> float:
     """How far the records' clock is ahead of UTC: an identifier begins with the UTC second in which its channel did."""
     made = leg.rpartition("-")[2].partition(".")[0]
-    return round((began - int(made)) / _QUARTER_S) * float(_QUARTER_S) if made.isdigit() else 0.0
+    return round((began - int(made)) / _QUARTER_S) * float(_QUARTER_S) if _EPOCH.fullmatch(made) else 0.0
