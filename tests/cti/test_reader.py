@@ -14,6 +14,7 @@ from cti.pbx.asterisk.ami_wire import Parser
 from cti.pbx.asterisk.driver import AsteriskDriver
 from cti.pbx.asterisk.journal import Tail
 from cti.pbx.asterisk.reader import SOCKET_NAME
+from cti.pbx.asterisk.reader_link import ReaderLink
 from tests.cti.fake_ami import FakeAmi
 from tests.cti.watch import watching
 
@@ -84,6 +85,10 @@ async def test_a_full_disk_does_not_stop_the_live_stream(ami: FakeAmi, tmp_path:
             await asyncio.to_thread(ami.flood, 1.0, 2000)
             await watch.until(lambda: len(watch.facts) == ami.sent // 4, timeout=20)
             assert ami.dropped == 0
+            late = ReaderLink(watch.driver._reader._settings)  # type: ignore[attr-defined]  # whoever comes now hears of the hole
+            hello = await late.open()
+            await late.leave()
+            assert hello.hole_since is not None and 0 < time.time() - hello.hole_since < 60
             remount = await asyncio.create_subprocess_exec("mount", "-o", "remount,size=2m", str(folder))  # somebody makes room
             assert await remount.wait() == 0
             await asyncio.to_thread(ami.flood, 0.1, 10)

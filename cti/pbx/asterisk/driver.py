@@ -147,7 +147,9 @@ class AsteriskDriver:
                 yield batch
             await asyncio.sleep(0)
         if hello.up:
-            yield Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._after)
+            up = Batch(events=[Booted(epoch=hello.epoch), LinkUp()], position=self._after)
+            for batch in [up] if hello.hole_since is None else await self._filled(up):
+                yield batch
         elif hello.why:
             yield Batch(events=[LinkDown(why=hello.why)], position=self._after)
 

@@ -6,9 +6,9 @@ a reader that stalls. When the main program dies, it goes on for ORPHAN_S and ca
 
     python -m cti.pbx.asterisk.reader          settings as one JSON object on standard input, the secret among them
 
-Lines to listeners: `hello 1 PID UP EPOCH POSITION WHY`, `at POSITION`, `warn SENTENCE`, and while no disk takes it `raw LENGTH`
-followed by the bytes. Lines from listeners: `stop`,
-`word` (let the PBX say something now). Files in the journal's folder: `reader.sock`, `reader.lock`.
+Lines to listeners: `hello 2 PID UP EPOCH POSITION HOLE WHY` (HOLE: since when no disk takes what comes, or -), `at POSITION`,
+`warn SENTENCE`, and while no disk takes it `raw LENGTH` followed by the bytes. Lines from listeners: `stop`, `word` (let the PBX say
+something now). Files in the journal's folder: `reader.sock`, `reader.lock`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cti.pbx.asterisk.ami_wire import link_block
 from cti.pbx.asterisk.event_link import EventLink
 from cti.pbx.asterisk.journal import JournalFull, Writer
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 SOCKET_NAME: Final = "reader.sock"
 LOCK_NAME: Final = "reader.lock"
 ALREADY_RUNNING: Final = 3
@@ -171,9 +171,10 @@ class Reader:
         self._listeners[listener] = bytearray()
         self._selector.register(listener, selectors.EVENT_READ, "listener")
         up = "up" if self._epoch else "down"
+        hole = "-" if self._hole_since is None else f"{self._hole_since:.6f}"
         self._send(
             listener,
-            f"hello {PROTOCOL} {os.getpid()} {up} {self._epoch or '-'} {self._journal.position} {self._why}\n".encode(),
+            f"hello {PROTOCOL} {os.getpid()} {up} {self._epoch or '-'} {self._journal.position} {hole} {self._why}\n".encode(),
             must=True,
         )
 

@@ -25,13 +25,17 @@ _LINE_LIMIT: Final = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """How the reader stood when we came: its process, the link, and the end of the journal at that moment."""
+    """How the reader stood when we came: its process, the link, and the end of the journal at that moment.
+
+    `hole_since`: since then (Unix seconds) no disk takes what comes, so that the journal lacks it. None where all is there.
+    """
 
     pid: int
     up: bool
     epoch: str
     position: str
     why: str
+    hole_since: float | None = None
 
 
 class ReaderLost(Exception):
@@ -158,8 +162,9 @@ class ReaderLink:
 
     async def _greeting(self) -> Hello | None:
         assert self._reader is not None
-        words = (await self._reader.readline()).decode().rstrip("\n").split(" ", 6)
-        if len(words) != 7 or words[0] != "hello" or words[1] != str(PROTOCOL):
+        words = (await self._reader.readline()).decode().rstrip("\n").split(" ", 7)
+        if len(words) != 8 or words[0] != "hello" or words[1] != str(PROTOCOL):
             return None
         epoch = "" if words[4] == "-" else words[4]
-        return Hello(pid=int(words[2]), up=words[3] == "up", epoch=epoch, position=words[5], why=words[6])
+        hole = None if words[6] == "-" else float(words[6])
+        return Hello(pid=int(words[2]), up=words[3] == "up", epoch=epoch, position=words[5], why=words[7], hole_since=hole)
