@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from crm_core.kernel.clock import ManualClock
@@ -21,6 +22,15 @@ from tests.peers.fixtures import (  # noqa: F401 - fixtures are found by their n
 # Machines that run the suite are slow by fits; a property is about what holds, not about how fast it was drawn.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# A traceback with all locals takes seconds to draw, on the very loop that is being looked at.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, MetaData, String, Table, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from crm_core.kernel.side_loop import SideLoop
+
 T = TypeVar("T")
+SIDE_POOL = 4
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit identifier or foreign key; SQLite's INTEGER is 64 bits wide and the one type its rowid may alias."""
 Instant = Float(53)
@@ -68,6 +72,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._aside: Engine | None = None
+        self._side: SideLoop[AsyncEngine] | None = None
         if self.is_sqlite:
             self.engine: AsyncEngine = create_async_engine(url)
             event.listen(self.engine.sync_engine, "connect", _sqlite_pragmas)
@@ -75,7 +80,8 @@ class Database:
                 self._aside = create_engine(url.replace("+aiosqlite", ""))
                 event.listen(self._aside, "connect", _sqlite_pragmas)
         else:
-            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+            self.engine = _to_postgres(url, pool_size)
+            self._side = SideLoop(lambda: _to_postgres(url, SIDE_POOL))
         self._writer = asyncio.Lock() if self.is_sqlite else None
 
     @asynccontextmanager
@@ -91,8 +97,11 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a plain function in a transaction of its own and commit it; what it raises rolls back and is raised.
 
-        On a SQLite file all of it happens in another thread, in one go: a loop that waits for each statement would be woken for each.
+        All of it happens in another thread: a loop that waits for each statement would be woken for each, and one that is busy would let
+        the transaction wait.
         """
+        if self._side is not None:
+            return await self._side.run(partial(_write_there, work))
         if self._aside is None:
             async with self.begin() as connection:
                 return await connection.run_sync(work)
@@ -101,7 +110,9 @@ class Database:
             return await asyncio.to_thread(self._write_aside, self._aside, work)
 
     async def look(self, work: Callable[[Connection], T]) -> T:
-        """Run a plain function that only reads, on a connection of its own; on a SQLite file in another thread, like `write`."""
+        """Run a plain function that only reads, on a connection of its own; in another thread, like `write`."""
+        if self._side is not None:
+            return await self._side.run(partial(_look_there, work))
         if self._aside is None:
             async with self.read() as connection:
                 return await connection.run_sync(work)
@@ -125,8 +136,24 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._side is not None:
+            await self._side.close(AsyncEngine.dispose)
         if self._aside is not None:
             self._aside.dispose()
+
+
+def _to_postgres(url: str, pool_size: int) -> AsyncEngine:
+    return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+
+
+async def _write_there(work: Callable[[Connection], T], engine: AsyncEngine) -> T:
+    async with engine.begin() as connection:
+        return await connection.run_sync(work)
+
+
+async def _look_there(work: Callable[[Connection], T], engine: AsyncEngine) -> T:
+    async with engine.connect() as connection:
+        return await connection.run_sync(work)
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -22,7 +22,7 @@ RESERVE_BYTES: Final = 8 * 1024 * 1024
 SUFFIX: Final = ".ami"
 _RESERVE_NAME: Final = "reserve"
 _ROOM_AGAIN: Final = 4  # times the reserve must be free before it is taken again
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 64 * 1024  # what is read at once: whoever reads much comes to breathe after each
 _AHEAD: Final = 4096  # bytes that may have been written since the writer told how far it is
 _DAY_S: Final = 86_400.0
 
