@@ -166,20 +166,25 @@ class PbxLine:
         However far behind we are, we wait as long as it comes nearer: a look taken in too early would end what is yet to be told.
         Raises PbxUnreachable where it will not be heard, because the link was lost before.
         """
-        before = self._said_at
         while at is not None and links == self._links and (self._said_at is None or self._said_at < at):
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    while self._said_at == before and links == self._links:
-                        self._news.clear()
-                        await self._news.wait()
-            except TimeoutError:
-                break  # it says nothing any more
+            before = self._said_at
+            if not await self._says_more(before, links):
+                break
             if before is not None and self._said_at is not None and self._said_at < before - SET_BACK_S:
                 break  # its clock was set back meanwhile
-            before = self._said_at
         if links != self._links:
             raise PbxUnreachable("The PBX did not answer: {why}.", why=Sentence("the link broke"))
+
+    async def _says_more(self, before: float | None, links: int) -> bool:
+        """Wait until the PBX is heard further than `before`, or the link changes; False where it says nothing any more."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while self._said_at == before and links == self._links:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _rejoin(self) -> None:
         """After the link came up: take the whole state, make the members what they should be."""

@@ -158,21 +158,30 @@ class Behind(Telling):
         return Snapshot(at=8.0, epoch="a", legs=(), waits=(), members=(), phones=())
 
 
+@asynccontextmanager
+async def looking_at(driver: Behind) -> AsyncIterator[tuple[PbxLine, list[float | None], list[CallEnded]]]:
+    """A line at work, when the looks were that it took in, and the calls that ended."""
+    bus, agreed, ended = MemoryBus(), list[float | None](), list[CallEnded]()
+    line = PbxLine(
+        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=bus, clock=SystemClock(), new_id=count(1).__next__, members=lambda _: []
+    )  # fmt: skip
+    line.on_agreed = lambda _, at: agreed.append(at)
+    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
+    working = asyncio.create_task(line.run())
+    try:
+        yield line, agreed, ended
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
 @pytest.mark.parametrize("cut", [False, True])
 async def test_a_look_at_the_pbx_waits_until_all_is_heard_that_was_said_before_it(cut: bool) -> None:
     """It may be far ahead of what was heard, and of no use any more where the link is lost before that is heard."""
     up, leg = Batch(events=[Booted(epoch="a"), LinkUp()], position="1"), begins("C", Party.TRUNK)
     late = [LegEnded(leg="C", cause=16, at=7.0), PbxEvent(at=8.1)]
     driver = Behind([up, Batch(events=[leg], position="2"), Batch(events=[LinkDown(why="")] if cut else late, position="3")])
-    line = PbxLine(
-        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=(bus := MemoryBus()), clock=SystemClock(), new_id=count(1).__next__,
-        members=lambda _: [],
-    )  # fmt: skip
-    agreed, ended = list[float | None](), list[CallEnded]()
-    line.on_agreed = lambda _, at: agreed.append(at)
-    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
-    working = asyncio.create_task(line.run())
-    try:
+    async with looking_at(driver) as (line, agreed, ended):
         driver.come.release()
         await until(lambda: line.board.calls())
         await asyncio.sleep(0.1)
@@ -181,30 +190,17 @@ async def test_a_look_at_the_pbx_waits_until_all_is_heard_that_was_said_before_i
         await until(lambda: not line.up if cut else agreed)
         assert [event.fact.unobserved for event in ended] == ([] if cut else [False])
         assert not (cut and agreed)
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
 
 
 async def watched(batches: Sequence[Batch], every_s: float) -> tuple[list[float | None], list[CallEnded]]:
-    """What a line makes of a stream whose batches come one by one, with a look at the PBX that is ahead of them: looks taken in, calls ended."""
-    driver, bus = Behind(batches), MemoryBus()
-    line = PbxLine(
-        unit_id=1, pbx_id=1, name="lab", driver=driver, bus=bus, clock=SystemClock(), new_id=count(1).__next__, members=lambda _: []
-    )  # fmt: skip
-    agreed, ended = list[float | None](), list[CallEnded]()
-    line.on_agreed = lambda _, at: agreed.append(at)
-    bus.subscribe("unit.1.pbx.1.call.ended", lambda _, event: ended.append(event))
-    working = asyncio.create_task(line.run())
-    try:
+    """What a line makes of a stream whose batches come one by one, with a look at the PBX that is ahead of them."""
+    driver = Behind(batches)
+    async with looking_at(driver) as (_, agreed, ended):
         for _ in batches[1:]:  # the first one comes by itself
             assert not agreed, "a look was taken in before all was heard that was said by then"
             driver.come.release()
             await asyncio.sleep(every_s)
         await until(lambda: agreed)
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
     return agreed, ended
 
 
