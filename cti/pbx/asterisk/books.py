@@ -140,12 +140,11 @@ def _end_of_file(path: Path, since: float, time_in: Any) -> tuple[list[str], boo
 
 def _whole(data: bytes, *, cut: bool, ended: bool) -> Iterator[str]:
     """The lines in a piece: without the first where it was cut, without the last where it has not ended."""
-    begin = data.find(b"\n") + 1 if cut else 0
-    while begin < len(data) and not (cut and begin == 0):
+    last = data.rfind(b"\n") if ended else len(data)
+    begin = data.find(b"\n") + 1 or len(data) if cut else 0
+    while begin < last:
         end = data.find(b"\n", begin)
-        if end < 0 and ended:
-            return
-        line = data[begin : end if end >= 0 else len(data)]
-        begin = end + 1 if end >= 0 else len(data)
+        line = data[begin:end] if end >= 0 else data[begin:]
+        begin += len(line) + 1
         if line:
             yield line.rstrip(b"\r").decode("utf-8", "replace")
