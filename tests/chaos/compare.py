@@ -3,8 +3,8 @@
 A call all of whose steps were heard must stand in the books exactly as it was. What was said while nobody listened (in the gaps that
 the ledger names) the product knows from the PBX's own books, where it reads them (`covered`): then such a call must stand there exactly
 too, but for its holds, of which those books say nothing. Where it does not, the call may be unobserved; one of which nothing was heard,
-and which nobody found by looking at the PBX in time, or only a main process that was killed afterwards, may be missing. So may, there,
-what no disk took and only a killed main process had heard. All of these are counted.
+and which nobody found by looking at the PBX in time, or only a main process that was killed afterwards, may be missing. All of these
+are counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tests.chaos.booked import BookedCall
 
 CLOSE_S: Final = 1.0
 SOON_S: Final = 3.0  # what was heard is in the database by then
-BACK_S: Final = 6.0  # whoever was killed is back by then
 WhoSat = Callable[[str, float], frozenset[int | None]]
 """Who may be said to have sat at a seat at an instant of the host's clock."""
 
@@ -72,13 +71,6 @@ class Truth:
             self.looks.append(line["at"])
         else:
             self.faults.append(line)
-
-    def lose_holes(self, holes: Iterable[tuple[float, float]]) -> None:
-        """What was heard while no disk took it was in the main process alone: lost if that was away, or killed before the call was booked."""
-        for call in self.calls:
-            for since, until in holes:
-                if call["started"] <= until and self.killed(since - BACK_S, call["ended"] + SOON_S):
-                    call["deaf"] = [*call.get("deaf", ()), (since - 0.1, until + 0.1)]
 
     def gape(self, holes: Iterable[tuple[float, float]]) -> None:
         """What was heard while no disk took it is in the PBX's books, but for the holds, should the main process be killed meanwhile."""
@@ -158,12 +150,11 @@ class _Pair:
         self, truth: Truth, call: dict[str, Any], rows: list[BookedCall], who: WhoSat | None, covered: bool, verdict: Verdict
     ) -> None:
         self._t, self._call, self._rows, self._who, self._covered, self._verdict = truth, call, rows, who, covered, verdict
-        self._deaf: list[tuple[float, float]] = call.get("deaf", [])
         self._heard = [self._was_heard(at) for at, _ in call["steps"]]
         self._timed = not truth.clock_set(call["started"], call["ended"])
 
     def _was_heard(self, at: float) -> bool:
-        return (self._covered or self._t.heard(at)) and not any(since <= at <= until for since, until in self._deaf)
+        return self._covered or self._t.heard(at)
 
     @property
     def _known_by(self) -> float:

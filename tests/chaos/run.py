@@ -49,7 +49,6 @@ class Shape:
     faults: tuple[str, ...] = ()
     every_s: tuple[float, float] = (2.0, 5.0)
     moves: bool = True
-    books: bool = True  # the product reads the PBX's own
     burst: int = 0  # calls at 200 a second while the main process is frozen
 
 
@@ -113,7 +112,7 @@ class Run:
             seed=self.shape.seed,
         )  # fmt: skip
         port = int((await self.pbx.hear())["port"])
-        books = str(self.folder / "records") if self.shape.books else ""
+        books = str(self.folder / "records")
         self.product = Product(self.folder / "home", self.database, self.bus, port, secret, books)
         self.agents = Agents(rows, self.product.url)
         await self.product.start()
@@ -283,11 +282,8 @@ class Run:
     def _compare(self, booked: list[BookedCall]) -> Verdict:
         truth = Truth.of(self.ledger)
         truth.kills = self.product.kills
-        if self.shape.books:
-            truth.gape(self.product.holes)
-        else:
-            truth.lose_holes(self.product.holes)
-        return compare(truth, booked, self.agents.who, covered=self.shape.books)
+        truth.gape(self.product.holes)
+        return compare(truth, booked, self.agents.who, covered=True)
 
     async def _left_over(self, database: Database) -> list[Difference]:
         """Seats still in a call, states without end, members that nobody lets in."""
